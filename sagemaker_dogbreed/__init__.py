@@ -1,0 +1,1 @@
+"""Labelled images to a deployed classifier."""

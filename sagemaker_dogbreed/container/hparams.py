@@ -1,0 +1,182 @@
+"""The hyperparameters of the bundled training script, defined once for both sides.
+
+A spec checks and sends them, the container receives them as ``--name value`` strings. Standard
+library only, so that specs need no torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def _hyperparameter(
+    default: Any,
+    help_text: str,
+    *,
+    choices: tuple[str, ...] | None = None,
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> Any:
+    metadata = {"help": help_text, "choices": choices, "minimum": minimum, "maximum": maximum}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """What the bundled training script can be told; every value is checked on creation."""
+
+    backbone: str = _hyperparameter("resnet50", "torchvision classification model, by name")
+    weights: str = _hyperparameter(
+        "imagenet",
+        "where the backbone's weights come from: torchvision's download, the input channel 'weights', "
+        "or none (random)",
+        choices=("imagenet", "channel", "none"),
+    )
+    head: str = _hyperparameter(
+        "mlp", "mlp: Linear, ReLU, Linear; linear: one Linear layer", choices=("mlp", "linear")
+    )
+    head_units: int = _hyperparameter(128, "units of the mlp head's hidden layer", minimum=1, maximum=65536)
+    finetune: str = _hyperparameter(
+        "head", "what is trained: the head on a frozen backbone, or everything", choices=("head", "full")
+    )
+    image_size: int | None = _hyperparameter(
+        None, "side of the square input in pixels; default: the backbone's own", minimum=16, maximum=2048
+    )
+    augmentation: str = _hyperparameter(
+        "flip_crop", "random changes of training images", choices=("none", "flip_crop")
+    )
+    epochs: int = _hyperparameter(20, "passes over the training images at most", minimum=1, maximum=10_000)
+    batch_size: int = _hyperparameter(64, "images per step", minimum=1, maximum=65536)
+    learning_rate: float = _hyperparameter(0.001, "step size of the optimizer", minimum=1e-9, maximum=100.0)
+    optimizer: str = _hyperparameter("adam", "optimizer", choices=("adam", "adamw", "sgd"))
+    weight_decay: float = _hyperparameter(0.0, "weight decay of the optimizer", minimum=0.0, maximum=10.0)
+    patience: int = _hyperparameter(
+        5, "epochs without a better validation loss before stopping; 0: never stop early", minimum=0
+    )
+    seed: int = _hyperparameter(0, "seed of every random number generator", minimum=0, maximum=2**32 - 1)
+    num_workers: int | None = _hyperparameter(
+        None, "processes that load images; default: chosen from the machine", minimum=0, maximum=256
+    )
+
+    def __post_init__(self) -> None:
+        for name in names():
+            check(name, getattr(self, name))
+
+    def to_strings(self) -> dict[str, str]:
+        """Return the request's ``HyperParameters``: strings only, unset values left out."""
+        values = ((name, getattr(self, name)) for name in names())
+        return {name: str(value) for name, value in values if value is not None}
+
+    @classmethod
+    def from_strings(cls, strings: Mapping[str, str]) -> Hyperparameters:
+        """Read hyperparameters back from strings; names that are not ours are passed over.
+
+        Raises:
+            ValueError: A value cannot be read or is out of range; the message names it.
+        """
+        return cls(**{name: parse(name, strings[name]) for name in names() if name in strings})
+
+    @classmethod
+    def from_argv(cls, argv: Sequence[str]) -> Hyperparameters:
+        """Read ``--name value`` pairs as SageMaker's toolkits pass them.
+
+        ``--name=value`` and ``--image-size`` are understood too. Arguments that are not ours
+        (``--model_dir``, ``--_tuning_objective_metric``) are passed over.
+
+        Raises:
+            ValueError: A value cannot be read or is out of range; the message names it.
+        """
+        strings: dict[str, str] = {}
+        position = 0
+        while position < len(argv):
+            name, has_value, value = argv[position].partition("=")
+            position += 1
+            if not name.startswith("--"):
+                continue
+            # A value may begin with one dash (a negative number) but never with two.
+            if not has_value and position < len(argv) and not argv[position].startswith("--"):
+                value = argv[position]
+                position += 1
+            strings[name[2:].replace("-", "_")] = value
+        return cls.from_strings(strings)
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all hyperparameters."""
+    return tuple(Hyperparameters.__dataclass_fields__)
+
+
+def default(name: str) -> Any:
+    """Return the default of one hyperparameter."""
+    return Hyperparameters.__dataclass_fields__[name].default
+
+
+def rules(name: str) -> Mapping[str, Any]:
+    """Return ``help``, ``choices``, ``minimum`` and ``maximum`` of one hyperparameter."""
+    return Hyperparameters.__dataclass_fields__[name].metadata
+
+
+def kind(name: str) -> tuple[type, bool]:
+    """Return the type of one hyperparameter (int, float or str) and whether it may be None."""
+    annotation = typing.get_type_hints(Hyperparameters)[name]
+    if isinstance(annotation, types.UnionType):
+        (inner,) = (part for part in typing.get_args(annotation) if part is not types.NoneType)
+        return inner, True
+    return annotation, False
+
+
+def check(name: str, value: object) -> None:
+    """Check one value.
+
+    Raises:
+        ValueError: The value is of the wrong type or out of range.
+    """
+    expected, optional = kind(name)
+    if value is None and optional:
+        return
+    accepted = (int, float) if expected is float else (expected,)
+    if isinstance(value, bool) or not isinstance(value, accepted):
+        wanted = {int: "a whole number", float: "a number", str: "a text"}[expected]
+        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+    rule = rules(name)
+    if rule["choices"] is not None and value not in rule["choices"]:
+        raise ValueError(f"{name} must be one of {', '.join(rule['choices'])}; got {value!r}")
+    if isinstance(value, str) and not value.strip():
+        raise ValueError(f"{name} must not be empty")
+    if isinstance(value, (int, float)):
+        low, high = rule["minimum"], rule["maximum"]
+        too_low = low is not None and value < low
+        too_high = high is not None and value > high
+        if too_low or too_high or not math.isfinite(value):
+            bounds = f"at least {low}" if high is None else f"between {low} and {high}"
+            raise ValueError(f"{name} must be {bounds}, got {value!r}")
+
+
+def parse(name: str, text: str) -> Any:
+    """Read one value from its string.
+
+    Raises:
+        ValueError: The string does not read as the hyperparameter's type.
+    """
+    expected, optional = kind(name)
+    stripped = text.strip().strip('"')
+    if optional and stripped in {"", "null", "None"}:
+        return None
+    if expected is str:
+        return stripped
+    try:
+        if expected is int:
+            number = float(stripped)
+            if not number.is_integer():
+                raise ValueError
+            # The service's tuner writes whole numbers as "64.0" where a range was continuous.
+            return int(number)
+        return float(stripped)
+    except (ValueError, OverflowError):
+        wanted = "a whole number" if expected is int else "a number"
+        raise ValueError(f"{name} must be {wanted}, got {text!r}") from None

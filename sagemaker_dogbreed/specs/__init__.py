@@ -1,0 +1,1 @@
+"""What is asked for: values without behaviour, checked when they are made."""
