@@ -1,1 +1,114 @@
-"""Labelled images to a deployed classifier."""
+"""From a folder of labelled images to a trained and deployed classifier, on SageMaker or on this machine.
+
+Names are loaded on first use, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from sagemaker_dogbreed.analysis.prediction import ClassProbability as ClassProbability
+    from sagemaker_dogbreed.analysis.prediction import Prediction as Prediction
+    from sagemaker_dogbreed.analysis.prediction_sheet import draw_predictions as draw_predictions
+    from sagemaker_dogbreed.data.cartoon_dogs import draw_cartoon_dogs as draw_cartoon_dogs
+    from sagemaker_dogbreed.data.cartoon_dogs import draw_dog as draw_dog
+    from sagemaker_dogbreed.data.dataset import Dataset as Dataset
+    from sagemaker_dogbreed.data.prepare import PreparedDataset as PreparedDataset
+    from sagemaker_dogbreed.data.prepare import prepare as prepare
+    from sagemaker_dogbreed.data.report import InspectionReport as InspectionReport
+    from sagemaker_dogbreed.errors import ArchiveError as ArchiveError
+    from sagemaker_dogbreed.errors import ConfigError as ConfigError
+    from sagemaker_dogbreed.errors import DatasetError as DatasetError
+    from sagemaker_dogbreed.errors import DogbreedError as DogbreedError
+    from sagemaker_dogbreed.errors import DownloadError as DownloadError
+    from sagemaker_dogbreed.errors import EndpointError as EndpointError
+    from sagemaker_dogbreed.errors import EndpointFailedError as EndpointFailedError
+    from sagemaker_dogbreed.errors import InspectionError as InspectionError
+    from sagemaker_dogbreed.errors import InvocationError as InvocationError
+    from sagemaker_dogbreed.errors import JobError as JobError
+    from sagemaker_dogbreed.errors import JobFailedError as JobFailedError
+    from sagemaker_dogbreed.errors import JobStoppedError as JobStoppedError
+    from sagemaker_dogbreed.errors import MissingExtraError as MissingExtraError
+    from sagemaker_dogbreed.errors import SpecError as SpecError
+    from sagemaker_dogbreed.errors import StoreError as StoreError
+    from sagemaker_dogbreed.errors import UnsupportedError as UnsupportedError
+    from sagemaker_dogbreed.errors import WaitTimeoutError as WaitTimeoutError
+    from sagemaker_dogbreed.jobs.training_job import ModelArtifact as ModelArtifact
+    from sagemaker_dogbreed.jobs.training_job import TrainingJob as TrainingJob
+    from sagemaker_dogbreed.jobs.training_job import TrainingResult as TrainingResult
+    from sagemaker_dogbreed.predictor import Predictor as Predictor
+    from sagemaker_dogbreed.session import Session as Session
+    from sagemaker_dogbreed.specs.compute import ComputeSpec as ComputeSpec
+    from sagemaker_dogbreed.specs.dataset import DatasetSpec as DatasetSpec
+    from sagemaker_dogbreed.specs.dataset import SplitSpec as SplitSpec
+    from sagemaker_dogbreed.specs.debugger import DebuggerSpec as DebuggerSpec
+    from sagemaker_dogbreed.specs.debugger import ProfilerSpec as ProfilerSpec
+    from sagemaker_dogbreed.specs.endpoint import EndpointSpec as EndpointSpec
+    from sagemaker_dogbreed.specs.ranges import CategoricalRange as CategoricalRange
+    from sagemaker_dogbreed.specs.ranges import ContinuousRange as ContinuousRange
+    from sagemaker_dogbreed.specs.ranges import IntegerRange as IntegerRange
+    from sagemaker_dogbreed.specs.training import TrainingSpec as TrainingSpec
+    from sagemaker_dogbreed.specs.tuning import Objective as Objective
+    from sagemaker_dogbreed.specs.tuning import TuningSpec as TuningSpec
+    from sagemaker_dogbreed.specs.workflow import WorkflowSpec as WorkflowSpec
+    from sagemaker_dogbreed.workflow import Workflow as Workflow
+    from sagemaker_dogbreed.workflow import WorkflowResult as WorkflowResult
+
+_ROOMS = {
+    "analysis.prediction": ("ClassProbability", "Prediction"),
+    "analysis.prediction_sheet": ("draw_predictions",),
+    "data.cartoon_dogs": ("draw_cartoon_dogs", "draw_dog"),
+    "data.dataset": ("Dataset",),
+    "data.prepare": ("PreparedDataset", "prepare"),
+    "data.report": ("InspectionReport",),
+    "errors": (
+        "ArchiveError",
+        "ConfigError",
+        "DatasetError",
+        "DogbreedError",
+        "DownloadError",
+        "EndpointError",
+        "EndpointFailedError",
+        "InspectionError",
+        "InvocationError",
+        "JobError",
+        "JobFailedError",
+        "JobStoppedError",
+        "MissingExtraError",
+        "SpecError",
+        "StoreError",
+        "UnsupportedError",
+        "WaitTimeoutError",
+    ),
+    "jobs.training_job": ("ModelArtifact", "TrainingJob", "TrainingResult"),
+    "predictor": ("Predictor",),
+    "session": ("Session",),
+    "specs.compute": ("ComputeSpec",),
+    "specs.dataset": ("DatasetSpec", "SplitSpec"),
+    "specs.debugger": ("DebuggerSpec", "ProfilerSpec"),
+    "specs.endpoint": ("EndpointSpec",),
+    "specs.ranges": ("CategoricalRange", "ContinuousRange", "IntegerRange"),
+    "specs.training": ("TrainingSpec",),
+    "specs.tuning": ("Objective", "TuningSpec"),
+    "specs.workflow": ("WorkflowSpec",),
+    "workflow": ("Workflow", "WorkflowResult"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = sorted([*_ROOM_OF, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,1 +1,1 @@
-"""."""
+"""One YAML file to specs and back: strict, with every problem reported at once."""

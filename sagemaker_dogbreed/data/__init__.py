@@ -1,1 +1,1 @@
-"""."""
+"""Image folders: fetched, unpacked, divided, inspected and described before anything is uploaded."""

@@ -21,10 +21,13 @@ CHECKS: Mapping[str, str] = {
     "class_not_in_train": "error",
     "empty_split": "error",
     "name_collision": "error",
+    "unsafe_name": "error",
+    "nested_folder": "error",
     "duplicate_across_splits": "warning",
     "duplicate_across_classes": "warning",
     "wrong_extension": "warning",
     "unsupported_file": "warning",
+    "stray_file": "warning",
     "class_imbalance": "warning",
     "small_class": "warning",
 }

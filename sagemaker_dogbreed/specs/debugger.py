@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 
 from sagemaker_dogbreed.specs.validation import number, texts
@@ -19,7 +21,7 @@ class DebuggerSpec:
     ('Overfit',)
     """
 
-    rules: tuple[str, ...] = texts("training rules", pattern=RULE_PATTERN, example="VanishingGradient")
+    rules: Sequence[str] = texts("training rules", pattern=RULE_PATTERN, example="VanishingGradient")
     save_interval: int = number("steps between recordings", default=100, minimum=1, whole=True)
 
 
@@ -31,7 +33,7 @@ class ProfilerSpec:
     500
     """
 
-    rules: tuple[str, ...] = texts("profiler rules", pattern=RULE_PATTERN, example="LowGPUUtilization")
+    rules: Sequence[str] = texts("profiler rules", pattern=RULE_PATTERN, example="LowGPUUtilization")
     interval_milliseconds: int = number(
         "time between measurements, ms", default=500, minimum=100, maximum=60_000, whole=True
     )

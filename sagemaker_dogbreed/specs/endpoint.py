@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -28,13 +28,13 @@ class EndpointSpec:
     )
     instance_count: int = number("number of instances", default=1, minimum=1, maximum=1000, whole=True)
     top_k: int = number("classes in an answer", default=5, minimum=1, maximum=10_000, whole=True)
-    allowed_url_hosts: tuple[str, ...] = texts(
+    allowed_url_hosts: Sequence[str] = texts(
         "hosts whose images may be fetched although their address is private",
         pattern=r"[A-Za-z0-9.\-\[\]:]+",
         example="images.internal:8080",
     )
-    max_image_megapixels: float = number(
-        "megapixels an image may have", default=50.0, minimum=0.001, maximum=1000
+    max_image_megapixels: int = number(
+        "megapixels an image may have", default=50, minimum=1, maximum=1000, whole=True
     )
     image_uri: str | None = text("container image; default: AWS's PyTorch inference image", default=None)
     environment: Mapping[str, str] = text_mapping("environment variables of the endpoint", environment_entry)

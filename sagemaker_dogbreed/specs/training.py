@@ -32,7 +32,7 @@ class TrainingSpec:
 
     The fields from ``backbone`` to ``num_workers`` are the hyperparameters of the bundled script.
 
-    >>> TrainingSpec(backbone="resnet18", epochs=3).with_hyperparameters({"learning_rate": 0.01}).learning_rate
+    >>> TrainingSpec(backbone="resnet18").with_hyperparameters({"learning_rate": 0.01}).learning_rate
     0.01
     """
 

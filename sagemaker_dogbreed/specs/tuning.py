@@ -13,6 +13,12 @@ from sagemaker_dogbreed.specs.ranges import CategoricalRange, ContinuousRange, I
 from sagemaker_dogbreed.specs.validation import choice, flag, number
 
 
+def _metric_name(value: Any) -> Any:
+    """Return the name of a metric that is given by name or key; anything else as it is."""
+    by_key = {metrics.key(name): name for name in metrics.NAMES}
+    return by_key.get(metrics.key(value), value) if isinstance(value, str) else value
+
+
 @attrs.frozen(kw_only=True)
 class Objective:
     """The metric a tuning job makes as small, or as large, as it can.
@@ -21,15 +27,17 @@ class Objective:
     'Test Loss'
     """
 
-    metric: str = attrs.field(default="Test Loss", metadata={"help": "metric of the training script"})
+    metric: str = attrs.field(
+        default="Test Loss",
+        converter=_metric_name,
+        metadata={"help": "metric of the training script", "choices": metrics.NAMES},
+    )
     goal: str = choice("direction", ("Minimize", "Maximize"), "Minimize")
 
     @metric.validator
     def _check_metric(self, _attribute: attrs.Attribute[Any], value: object) -> None:
-        by_key = {metrics.key(name): name for name in metrics.NAMES}
-        if not isinstance(value, str) or metrics.key(value) not in by_key:
+        if value not in metrics.NAMES:
             raise SpecError(f"metric must be one of {', '.join(metrics.NAMES)}; got {value!r}")
-        object.__setattr__(self, "metric", by_key[metrics.key(value)])
 
     def __attrs_post_init__(self) -> None:
         better = "Minimize" if self.metric.endswith("Loss") else "Maximize"
@@ -82,8 +90,12 @@ class TuningSpec:
                 raise SpecError(
                     f"ranges: no such hyperparameter: {name!r}; there are {', '.join(hparams.names())}"
                 )
-            if not isinstance(values, (ContinuousRange, IntegerRange, CategoricalRange)):
-                raise SpecError(f"ranges: {name} must be a range, got {values!r}")
+            suitable = (CategoricalRange, IntegerRange if hparams.kind(name)[0] is int else ContinuousRange)
+            if not isinstance(values, suitable):
+                raise SpecError(
+                    f"ranges: {name} takes a {' or '.join(kind.__name__ for kind in suitable)}, "
+                    f"got {type(values).__name__}"
+                )
             candidates = values.values if isinstance(values, CategoricalRange) else (values.min, values.max)
             for candidate in candidates:
                 try:

@@ -1,0 +1,7 @@
+"""``python -m sagemaker_dogbreed``."""
+
+import sys
+
+from sagemaker_dogbreed.cli import main
+
+sys.exit(main())

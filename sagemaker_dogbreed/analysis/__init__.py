@@ -1,0 +1,1 @@
+"""Reading results: predictions and how to show them."""

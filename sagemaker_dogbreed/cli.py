@@ -1,0 +1,134 @@
+"""The command line: thin over ``Workflow`` and ``Session``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sagemaker_dogbreed.errors import DogbreedError
+
+if TYPE_CHECKING:
+    from sagemaker_dogbreed.session import Session
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code: 0 done, 1 it failed, 2 wrong usage, 130 interrupted."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.command(arguments)
+    except DogbreedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; a job that was started goes on (see the commands: logs, stop)", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sagemaker_dogbreed",
+        description="From a folder of labelled images to an answering endpoint, on this machine.",
+    )
+    parser.add_argument("--root", help="folder of the local SageMaker; default: .sagemaker_dogbreed")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="upload, train and deploy what a configuration file describes")
+    _add_config(run)
+    run.add_argument("--logs", action="store_true", help="print the training job's log as it comes")
+    run.set_defaults(command=_run)
+
+    plan = commands.add_parser("plan", help="print the API requests of a configuration; nothing is sent")
+    _add_config(plan)
+    plan.set_defaults(command=_plan)
+
+    schema = commands.add_parser("schema", help="print the JSON Schema of configuration files")
+    schema.set_defaults(command=_schema)
+
+    logs = commands.add_parser("logs", help="print a training job's log")
+    logs.add_argument("job", help="name of the training job")
+    logs.add_argument("--follow", action="store_true", help="go on until the job has ended")
+    logs.set_defaults(command=_logs)
+
+    stop = commands.add_parser("stop", help="stop a training job")
+    stop.add_argument("job", help="name of the training job")
+    stop.set_defaults(command=_stop)
+
+    predict = commands.add_parser("predict", help="ask an endpoint what images show")
+    predict.add_argument("endpoint", help="name of the endpoint")
+    predict.add_argument("pictures", nargs="+", help="image files or http(s) URLs")
+    predict.set_defaults(command=_predict)
+
+    delete = commands.add_parser("delete", help="delete an endpoint with its config and model")
+    delete.add_argument("endpoint", help="name of the endpoint")
+    delete.set_defaults(command=_delete)
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", help="YAML file")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        help="replace a value of the file, as training.epochs=3; may be given many times",
+    )
+
+
+def _session(arguments: argparse.Namespace) -> Session:
+    from sagemaker_dogbreed.session import Session
+
+    return Session.local(arguments.root)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from sagemaker_dogbreed.workflow import Workflow
+
+    workflow = Workflow.from_yaml(arguments.config, arguments.overrides)
+    result = workflow.run(_session(arguments), logs=arguments.logs)
+    if result.predictor is not None:
+        name, root = result.predictor.endpoint_name, f" --root {arguments.root}" if arguments.root else ""
+        print(f"Ask it:    python -m sagemaker_dogbreed{root} predict {name} PICTURE ...")
+        print(f"Delete it: python -m sagemaker_dogbreed{root} delete {name}")
+
+
+def _plan(arguments: argparse.Namespace) -> None:
+    from sagemaker_dogbreed.workflow import Workflow
+
+    print(Workflow.from_yaml(arguments.config, arguments.overrides).plan(_session(arguments)))
+
+
+def _schema(_arguments: argparse.Namespace) -> None:
+    from sagemaker_dogbreed.config.schema import schema
+
+    print(json.dumps(schema(), indent=2))
+
+
+def _logs(arguments: argparse.Namespace) -> None:
+    job = _session(arguments).training_job(arguments.job)
+    print(f"Training job {job.name} is {job.status}", file=sys.stderr)
+    for line in job.logs(follow=arguments.follow):
+        print(line)
+
+
+def _stop(arguments: argparse.Namespace) -> None:
+    job = _session(arguments).training_job(arguments.job).stop()
+    print(f"Training job {job.name} is {job.status}")
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    predictor = _session(arguments).predictor(arguments.endpoint)
+    for picture in arguments.pictures:
+        print(f"{picture}: {predictor.predict(picture)}")
+
+
+def _delete(arguments: argparse.Namespace) -> None:
+    predictor = _session(arguments).predictor(arguments.endpoint)
+    predictor.describe()
+    predictor.delete()
+    print(f"Endpoint {arguments.endpoint} is deleted")

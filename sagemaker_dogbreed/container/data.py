@@ -1,0 +1,229 @@
+"""The images of the channels train, valid and test, as batches."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from sagemaker_dogbreed.container.hparams import Hyperparameters
+from sagemaker_dogbreed.container.images import ImageError, open_rgb_file
+from sagemaker_dogbreed.container.metrics import SPLITS
+from sagemaker_dogbreed.container.preprocessing import Preprocessing, Transform
+
+MAX_PIXELS = 200_000_000
+"""Larger training images are refused: 600 MB decoded."""
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+_FEW_IMAGES = 64  # for fewer, starting processes takes longer than loading
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+"""Images (batch, 3, size, size) and class numbers (batch,)."""
+
+
+class DataError(Exception):
+    """The data of a channel cannot be used; the message names the file or folder."""
+
+
+class _Place(NamedTuple):
+    """One image's number in the data set, and the seed of its random changes."""
+
+    number: int
+    seed: int
+
+
+class _Bad(NamedTuple):
+    """Stands for a batch that could not be loaded (a worker process cannot raise our errors intact)."""
+
+    message: str
+
+
+class ImageFolder(Dataset[tuple[torch.Tensor, int]]):
+    """Image files below class folders, with the class's number."""
+
+    def __init__(self, files: Sequence[tuple[Path, int]], transform: Transform) -> None:
+        self.files, self.transform = files, transform
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, place: _Place) -> tuple[torch.Tensor, int] | _Bad:  # type: ignore[override]  # by sampler
+        path, label = self.files[place.number]
+        try:
+            image = open_rgb_file(path, max_pixels=MAX_PIXELS)
+        except (ImageError, OSError) as error:
+            return _Bad(str(error))
+        generator = torch.default_generator  # the one that torchvision's transforms draw from
+        state = generator.get_state()
+        generator.manual_seed(place.seed)
+        try:
+            return self.transform(image), label
+        finally:
+            generator.set_state(state)
+
+
+class EpochSampler(Sampler[_Place]):
+    """The order and the random changes of an epoch: a function of seed and epoch, nothing else.
+
+    So they do not depend on worker processes, nor on the epochs before: a resumed training goes on
+    as if it had never stopped.
+    """
+
+    def __init__(self, size: int, seed: int, *, shuffle: bool) -> None:
+        self.size, self.seed, self.shuffle = size, seed, shuffle
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[_Place]:
+        generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch))
+        order = torch.randperm(self.size, generator=generator) if self.shuffle else torch.arange(self.size)
+        seeds = torch.randint(2**62, (self.size,), generator=generator)
+        return iter([_Place(int(number), int(seed)) for number, seed in zip(order, seeds, strict=True)])
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """One channel's batches; iterate over it once an epoch."""
+
+    name: str
+    loader: DataLoader[tuple[torch.Tensor, int]]
+    sampler: EpochSampler
+
+    def batches(self, epoch: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch.
+
+        Raises:
+            DataError: An image cannot be decoded.
+        """
+        self.sampler.epoch = epoch
+        for batch in self.loader:
+            if isinstance(batch, _Bad):
+                raise DataError(f"channel {self.name}: {batch.message}; repair or remove the file")
+            yield batch
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """Return the seed of everything random in an epoch."""
+    return (seed << 16) + epoch
+
+
+def class_names(train: Path) -> tuple[str, ...]:
+    """Return the names of the class folders, sorted.
+
+    Raises:
+        DataError: There are fewer than two.
+    """
+    names = tuple(sorted(path.name for path in _entries(train) if path.is_dir()))
+    if len(names) < 2:
+        raise DataError(
+            f"channel train ({train}) must hold a folder for each of two or more classes, found {len(names)}"
+        )
+    return names
+
+
+def load_splits(
+    channels: Mapping[str, Path], hyperparameters: Hyperparameters, preprocessing: Preprocessing
+) -> tuple[dict[str, Split], tuple[str, ...]]:
+    """Return the splits by name, and the class names.
+
+    Raises:
+        DataError: A channel is missing, empty or has a class that train does not have.
+    """
+    missing = [name for name in SPLITS if name not in channels]
+    if missing:
+        raise DataError(
+            f"input channel{'s' * (len(missing) > 1)} {', '.join(missing)} missing; "
+            f"training needs {', '.join(SPLITS)}, each with one folder of images for each class"
+        )
+    classes = class_names(channels["train"])
+    splits = {}
+    for name in SPLITS:
+        files = _files(name, channels[name], classes)
+        training = name == "train"
+        augmentation = hyperparameters.augmentation if training else "none"
+        dataset = ImageFolder(files, preprocessing.training_transform(augmentation))
+        sampler = EpochSampler(len(files), hyperparameters.seed, shuffle=training)
+        splits[name] = Split(name, _loader(dataset, sampler, hyperparameters, training=training), sampler)
+    return splits, classes
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror}") from error
+
+
+def _files(name: str, channel: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
+    numbers = {class_name: number for number, class_name in enumerate(classes)}
+    files = []
+    for folder in (path for path in _entries(channel) if path.is_dir()):
+        if folder.name not in numbers:
+            raise DataError(
+                f"channel {name} has the class {folder.name!r}, which channel train does not have"
+            )
+        found = [path for path in _entries(folder) if path.suffix.lower() in _SUFFIXES]
+        if name == "train" and not found:
+            raise DataError(f"channel train: {folder} holds no images ({', '.join(sorted(_SUFFIXES))})")
+        files += [(path, numbers[folder.name]) for path in found]
+    if not files:
+        raise DataError(f"channel {name} ({channel}) holds no images in class folders")
+    return files
+
+
+def _loader(
+    dataset: ImageFolder, sampler: EpochSampler, hyperparameters: Hyperparameters, *, training: bool
+) -> DataLoader[tuple[torch.Tensor, int]]:
+    size = hyperparameters.batch_size
+    # Batch normalisation cannot train on a single image.
+    lone_last = (
+        training and hyperparameters.finetune == "full" and len(dataset) > size and len(dataset) % size == 1
+    )
+    with warnings.catch_warnings():
+        # More workers than processors is the user's choice where it is made.
+        warnings.simplefilter("ignore", UserWarning)
+        return DataLoader(
+            dataset,
+            batch_size=size,
+            sampler=sampler,
+            drop_last=lone_last,
+            num_workers=_worker_count(hyperparameters.num_workers, len(dataset)),
+            pin_memory=torch.cuda.is_available(),
+            collate_fn=_collate,
+            worker_init_fn=_start_worker,
+        )
+
+
+def _worker_count(asked: int | None, images: int) -> int:
+    if asked is not None:
+        return asked
+    try:
+        processors = len(os.sched_getaffinity(0))
+    except AttributeError:  # only Linux has it
+        processors = os.cpu_count() or 1
+    return 0 if processors == 1 or images < _FEW_IMAGES else min(processors, 8)
+
+
+def _collate(items: Sequence[tuple[torch.Tensor, int] | _Bad]) -> Batch | _Bad:
+    images, labels = [], []
+    for item in items:
+        if isinstance(item, _Bad):
+            return item
+        images.append(item[0])
+        labels.append(item[1])
+    return torch.stack(images), torch.tensor(labels)
+
+
+def _start_worker(_number: int) -> None:
+    # A signal to the whole process group is for the main process, which ends its workers itself.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,34 @@
+"""One image of a data set, before and after its examination."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Candidate:
+    """A file in a class folder, with the split whose folder it lies in; ``train`` if in none."""
+
+    path: Path
+    split: str
+    class_name: str
+
+
+@attrs.frozen(kw_only=True)
+class ImageFile:
+    """An image that was decoded without trouble.
+
+    ``split`` is train, valid or test; ``key`` is its S3 key below the data set's prefix, such as
+    ``train/beagle/1.jpg``; ``size`` is in bytes, ``width`` and ``height`` are in pixels.
+    """
+
+    path: Path
+    split: str
+    class_name: str
+    key: str
+    size: int
+    sha256: str
+    width: int
+    height: int

@@ -1,0 +1,140 @@
+"""The inspection of a data set: every image decoded, and the whole checked for what spoils training."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import attrs
+
+from sagemaker_dogbreed.container.metrics import SPLITS
+from sagemaker_dogbreed.data import checks
+from sagemaker_dogbreed.data.examination import Examined, examine
+from sagemaker_dogbreed.data.image_file import Candidate, ImageFile
+from sagemaker_dogbreed.data.keys import object_key
+from sagemaker_dogbreed.data.report import Finding, InspectionReport, Spread
+from sagemaker_dogbreed.data.split import divide
+from sagemaker_dogbreed.specs.dataset import CHECKS, DatasetSpec, SplitSpec
+
+_BATCH = 1024  # files handed to the threads at a time, so that an interruption is soon heeded
+
+
+@attrs.frozen(kw_only=True)
+class Inspection:
+    """The report, and the images that can be used, in order of their keys."""
+
+    report: InspectionReport
+    images: tuple[ImageFile, ...]
+
+
+def inspect(
+    spec: DatasetSpec,
+    candidates: Sequence[Candidate],
+    *,
+    root: Path,
+    class_names: Iterable[str],
+    strays: Sequence[Path] = (),
+    nested: Sequence[Path] = (),
+    missing: Sequence[str] = (),
+    progress: bool = True,
+) -> Inspection:
+    """Decode all candidates, divide them where splits are missing, and check the data set they make up.
+
+    Args:
+        spec: Says how severe each kind of finding is, and how many pixels an image may have.
+        candidates: The files in class folders.
+        root: The data set's folder; the report names files relative to it.
+        class_names: The names of all class folders, empty ones included.
+        strays: Images and folders that are in no class folder.
+        nested: Folders that are in a class folder.
+        missing: Splits to be carved from the usable images of ``train``.
+        progress: Whether to draw a progress bar.
+    """
+    examined = _examine_all(candidates, int(spec.max_image_megapixels * 1e6), progress=progress)
+    images = sorted(
+        (result.image for result in examined if result.image is not None), key=lambda image: image.key
+    )
+    classes = sorted(set(class_names))
+    found = [
+        *(
+            checks.Found(result.kind, result.message, (result.candidate.path,))
+            for result in examined
+            if result.kind is not None
+        ),
+        *checks.misplaced(strays, nested),
+        *checks.collisions(images, classes),
+    ]
+    images = _divided(checks.without_clashes(images), spec.split, missing)
+    found += checks.coverage(images, classes)
+    images = checks.trainable(images)
+    found += [*checks.duplicates(images), *checks.balance(images)]
+    used = {image.path for image in images}
+    report = InspectionReport(
+        name=spec.dataset_name,
+        root=root,
+        findings=_graded(spec, found),
+        counts=_counts(images, classes),
+        image_count=len(images),
+        total_bytes=sum(image.size for image in images),
+        width=_spread([image.width for image in images]),
+        height=_spread([image.height for image in images]),
+        left_out=tuple(candidate.path for candidate in candidates if candidate.path not in used),
+    )
+    return Inspection(report=report, images=tuple(images))
+
+
+def _examine_all(candidates: Sequence[Candidate], max_pixels: int, *, progress: bool) -> list[Examined]:
+    from tqdm.auto import tqdm
+
+    results: list[Examined] = []
+    bar = tqdm(total=len(candidates), unit="image", desc="inspect", disable=not progress)
+    # Threads do: decoders release Python's lock.
+    with bar, ThreadPoolExecutor(os.cpu_count() or 1) as pool, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # damage is reported as a finding
+        for start in range(0, len(candidates), _BATCH):
+            batch = candidates[start : start + _BATCH]
+            for result in pool.map(examine, batch, [max_pixels] * len(batch)):
+                results.append(result)
+                bar.update()
+    return results
+
+
+def _divided(images: Sequence[ImageFile], split: SplitSpec, missing: Sequence[str]) -> list[ImageFile]:
+    """Return the images with those of ``train`` divided, class by class, in order of the new keys."""
+    if not missing:
+        return list(images)
+    by_class: dict[str, dict[str, ImageFile]] = defaultdict(dict)
+    for image in images:
+        if image.split == "train":
+            by_class[image.class_name][image.key.rpartition("/")[2]] = image
+    divided = [image for image in images if image.split != "train"]
+    for class_name, by_name in by_class.items():
+        for name, part in divide(by_name, class_name, split, missing).items():
+            divided.append(attrs.evolve(by_name[name], split=part, key=object_key(part, class_name, name)))
+    return sorted(divided, key=lambda image: image.key)
+
+
+def _graded(spec: DatasetSpec, found: Iterable[checks.Found]) -> tuple[Finding, ...]:
+    """Return the findings with their severities, in the order of CHECKS, without ignored ones."""
+    order = list(CHECKS)
+    return tuple(
+        Finding(kind=item.kind, severity=spec.severity(item.kind), message=item.message, paths=item.paths)
+        for item in sorted(found, key=lambda item: order.index(item.kind))
+        if spec.severity(item.kind) != "ignore"
+    )
+
+
+def _counts(images: Iterable[ImageFile], classes: Iterable[str]) -> dict[str, dict[str, int]]:
+    number = Counter((image.class_name, image.split) for image in images)
+    return {name: {split: number[name, split] for split in SPLITS} for name in classes}
+
+
+def _spread(values: Sequence[int]) -> Spread | None:
+    if not values:
+        return None
+    return Spread(minimum=min(values), median=statistics.median_low(values), maximum=max(values))

@@ -1,0 +1,57 @@
+"""CreateModel, CreateEndpointConfig and CreateEndpoint.
+
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.html
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sagemaker_dogbreed.requests.names import tags
+from sagemaker_dogbreed.specs.endpoint import EndpointSpec
+
+
+class EndpointRequests(NamedTuple):
+    """The three requests that bring a model into service, in the order they are sent."""
+
+    model: dict[str, Any]
+    config: dict[str, Any]
+    endpoint: dict[str, Any]
+
+
+def create_endpoint(
+    spec: EndpointSpec, name: str, *, role: str, image_uri: str, model_data_uri: str
+) -> EndpointRequests:
+    """Return the requests of a real-time endpoint; model, config and endpoint share one name."""
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": name,
+        "InstanceType": spec.instance_type,
+        "InitialInstanceCount": spec.instance_count,
+    }
+    return EndpointRequests(
+        model={
+            "ModelName": name,
+            "ExecutionRoleArn": role,
+            "PrimaryContainer": {
+                "Image": image_uri,
+                "ModelDataUrl": model_data_uri,
+                "Environment": _environment(spec),
+            },
+            "Tags": tags(),
+        },
+        config={"EndpointConfigName": name, "ProductionVariants": [variant], "Tags": tags()},
+        endpoint={"EndpointName": name, "EndpointConfigName": name, "Tags": tags()},
+    )
+
+
+def _environment(spec: EndpointSpec) -> dict[str, str]:
+    environment = {
+        **spec.environment,
+        "SAGEMAKER_PROGRAM": "inference.py",
+        "SAGEMAKER_DOGBREED_TOP_K": str(spec.top_k),
+        "SAGEMAKER_DOGBREED_MAX_MEGAPIXELS": str(spec.max_image_megapixels),
+    }
+    if spec.allowed_url_hosts:
+        environment["SAGEMAKER_DOGBREED_ALLOWED_URL_HOSTS"] = ",".join(spec.allowed_url_hosts)
+    return environment

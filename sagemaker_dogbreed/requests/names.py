@@ -1,0 +1,28 @@
+"""Names and tags of what the library creates."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import secrets
+
+MAX_NAME_LENGTH = 63
+
+
+def unique_name(base: str, now: dt.datetime | None = None) -> str:
+    """Return a SageMaker resource name of at most 63 characters that has not been used before.
+
+    >>> import datetime
+    >>> name = unique_name("dog breeds", datetime.datetime(2026, 5, 1, 12, 30, 59))
+    >>> name.rpartition("-")[0]
+    'dog-breeds-20260501-123059'
+    """
+    now = dt.datetime.now(dt.UTC) if now is None else now
+    suffix = f"-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    stem = re.sub(r"[^a-zA-Z0-9]+", "-", base).strip("-") or "job"
+    return stem[: MAX_NAME_LENGTH - len(suffix)].rstrip("-") + suffix
+
+
+def tags() -> list[dict[str, str]]:
+    """Return the tags that mark a resource as made by this library."""
+    return [{"Key": "sagemaker-dogbreed:project", "Value": "sagemaker_dogbreed"}]

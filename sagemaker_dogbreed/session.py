@@ -1,0 +1,220 @@
+"""Where the flow runs, and its verbs: upload, train, deploy."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from sagemaker_dogbreed import packaging
+from sagemaker_dogbreed.data.dataset import Dataset
+from sagemaker_dogbreed.errors import MissingExtraError, SpecError, StoreError
+from sagemaker_dogbreed.jobs.endpoint import start_endpoint
+from sagemaker_dogbreed.jobs.polling import Poller
+from sagemaker_dogbreed.jobs.training_job import ModelArtifact, TrainingJob, submit
+from sagemaker_dogbreed.predictor import Predictor
+from sagemaker_dogbreed.requests.endpoint import EndpointRequests, create_endpoint
+from sagemaker_dogbreed.requests.names import unique_name
+from sagemaker_dogbreed.requests.training_job import TrainingLocations, create_training_job
+from sagemaker_dogbreed.specs.dataset import DatasetSpec
+from sagemaker_dogbreed.specs.endpoint import EndpointSpec
+from sagemaker_dogbreed.specs.training import TrainingSpec
+from sagemaker_dogbreed.store import Store
+
+HOME_VARIABLE = "SAGEMAKER_DOGBREED_HOME"
+DEFAULT_HOME = ".sagemaker_dogbreed"
+LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
+LOCAL_IMAGE = "local/pytorch"
+
+
+@attrs.frozen(kw_only=True)
+class Clients:
+    """The boto3 clients everything is sent through."""
+
+    sagemaker: Any
+    runtime: Any
+    logs: Any
+
+
+class Session:
+    """The place where jobs and endpoints run; make one with ``Session.local()``."""
+
+    def __init__(
+        self,
+        *,
+        clients: Clients,
+        store: Store,
+        bucket: str,
+        role: str,
+        training_image: str,
+        inference_image: str,
+        cache_dir: Path,
+        poller: Poller,
+    ) -> None:
+        self.clients = clients
+        self.store = store
+        self.bucket = bucket
+        self.role = role
+        self._training_image = training_image
+        self._inference_image = inference_image
+        self._cache_dir = cache_dir
+        self._poller = poller
+
+    def __repr__(self) -> str:
+        return f"Session(store={self.store!r}, bucket={self.bucket!r})"
+
+    @classmethod
+    def local(cls, root: str | os.PathLike[str] | None = None) -> Session:
+        """Return a session on this machine's own SageMaker: no account, no Docker, no cost.
+
+        Jobs and endpoints are processes that outlive the caller; their state is files below ``root``
+        (default: ``SAGEMAKER_DOGBREED_HOME``, else ``.sagemaker_dogbreed`` in the working directory), so
+        that any process with the same root can attach to them.
+
+        Raises:
+            MissingExtraError: torch or another package of the ``local`` extra is not installed.
+        """
+        for package in ("torch", "torchvision", "uvicorn"):
+            if importlib.util.find_spec(package) is None:
+                raise MissingExtraError(package, "local", "training and serving on this machine")
+        from sagemaker_dogbreed.local.service import LocalSageMaker
+        from sagemaker_dogbreed.store import LocalStore
+
+        home = Path(root or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().resolve()
+        boto_session = LocalSageMaker(home).boto_session()
+        return cls(
+            clients=Clients(
+                sagemaker=boto_session.client("sagemaker"),
+                runtime=boto_session.client("sagemaker-runtime"),
+                logs=boto_session.client("logs"),
+            ),
+            store=LocalStore(home),
+            bucket="local",
+            role=LOCAL_ROLE,
+            training_image=LOCAL_IMAGE,
+            inference_image=LOCAL_IMAGE,
+            cache_dir=home / "cache",
+            poller=Poller(interval_seconds=0.5),
+        )
+
+    def upload(self, spec: DatasetSpec, *, progress: bool = True) -> Dataset:
+        """Fetch, check and upload a data set.
+
+        Raises:
+            DownloadError: The source cannot be fetched.
+            ArchiveError: The archive is damaged or unsafe.
+            InspectionError: The images have problems of severity "error"; with the whole report.
+            DatasetError: The folder holds no data set.
+            StoreError: The bucket cannot be written.
+        """
+        from sagemaker_dogbreed.data.prepare import prepare
+        from sagemaker_dogbreed.data.sync import sync
+
+        prepared = prepare(spec, self._cache_dir, progress=progress)
+        return sync(prepared, self.store, self.bucket, progress=progress)
+
+    def train(self, spec: TrainingSpec, dataset: Dataset) -> TrainingJob:
+        """Submit a training job and return its handle at once.
+
+        Raises:
+            SpecError: The weights file does not exist.
+            StoreError: Code or weights cannot be uploaded.
+            JobError: SageMaker refused the request; with its reason.
+        """
+        name = unique_name(spec.name or "dogbreed")
+        channels = dict(dataset.channels)
+        if spec.weights_source is not None:
+            channels["weights"] = self._upload_weights(spec.weights_source)
+        request = self.training_request(spec, name, channels, self._upload_source())
+        submit(self.clients.sagemaker, request)
+        return self.training_job(name)
+
+    def training_request(
+        self, spec: TrainingSpec, job_name: str, channels: dict[str, str], source_archive_uri: str
+    ) -> dict[str, Any]:
+        """Return the CreateTrainingJob request this session sends for a spec."""
+        locations = TrainingLocations(
+            role=self.role,
+            image_uri=spec.image_uri or self._training_image,
+            source_archive_uri=source_archive_uri,
+            channels=channels,
+            output_uri=f"s3://{self.bucket}/jobs",
+            checkpoint_uri=f"s3://{self.bucket}/jobs/{job_name}/checkpoints",
+        )
+        return create_training_job(spec, job_name, locations)
+
+    def training_job(self, name: str) -> TrainingJob:
+        """Return the handle of a training job that was submitted earlier, here or elsewhere."""
+        return TrainingJob(name, self.clients, self._poller)
+
+    def deploy(self, spec: EndpointSpec, model: ModelArtifact) -> Predictor:
+        """Create an endpoint for a model and return its predictor at once.
+
+        Use it as a context manager to have the endpoint deleted at the end::
+
+            with session.deploy(EndpointSpec(), job.model) as predictor:
+                print(predictor.predict("dog.jpg"))
+
+        Raises:
+            EndpointError: SageMaker refused a request, because the name is in use, say.
+        """
+        name = spec.name or unique_name("dogbreed")
+        start_endpoint(self.clients.sagemaker, self.endpoint_requests(spec, name, model))
+        return self.predictor(name)
+
+    def endpoint_requests(self, spec: EndpointSpec, name: str, model: ModelArtifact) -> EndpointRequests:
+        """Return the requests this session sends to bring a model into service."""
+        return create_endpoint(
+            spec,
+            name,
+            role=self.role,
+            image_uri=spec.image_uri or self._inference_image,
+            model_data_uri=model.uri,
+        )
+
+    def predictor(self, endpoint_name: str) -> Predictor:
+        """Return the predictor of an endpoint that was created earlier, here or elsewhere."""
+        return Predictor(endpoint_name, self.clients, self._poller)
+
+    def download(self, model: ModelArtifact, destination: str | os.PathLike[str]) -> Path:
+        """Write a model's ``model.tar.gz`` to a file and return its path.
+
+        Raises:
+            StoreError: There is no such artifact, or the file cannot be written.
+        """
+        path = Path(destination)
+        self.store.get_file(model.uri, path)
+        return path
+
+    def _upload_source(self) -> str:
+        """Upload the code of jobs; the same code ends at the same place."""
+        with tempfile.TemporaryDirectory() as folder:
+            archive = packaging.source_archive(Path(folder) / "sourcedir.tar.gz")
+            uri = f"s3://{self.bucket}/code/{_digest(archive)}/sourcedir.tar.gz"
+            self.store.put_file(archive, uri)
+        return uri
+
+    def _upload_weights(self, source: str) -> str:
+        """Return the prefix of a weights file, uploading it if it lies on this machine."""
+        if source.startswith("s3://"):
+            if not self.store.list(source):
+                raise StoreError(f"training.weights: there is nothing at {source}")
+            return source
+        path = Path(source).expanduser()
+        if not path.is_file():
+            raise SpecError(
+                f"weights: there is no file {source!r}; give imagenet, none, or a weights file's path"
+            )
+        prefix = f"s3://{self.bucket}/weights/{_digest(path)}"
+        self.store.put_file(path, f"{prefix}/{path.name}")
+        return prefix + "/"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

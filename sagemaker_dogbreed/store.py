@@ -1,0 +1,243 @@
+"""Where S3 objects are: the interface of a store, and the store that is a folder of this machine.
+
+``s3://bucket/key`` is the file ``<root>/s3/bucket/key``. A *prefix* names one object, or everything
+beneath it as a folder: ``s3://b/run`` covers ``s3://b/run/model`` and never ``s3://b/run-2/model``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import attrs
+
+from sagemaker_dogbreed.errors import StoreError
+
+Progress = Callable[[int], object]
+"""Called with the size of each file, in bytes, once it is stored."""
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_INCOMING = ".incoming"  # no bucket can have this name
+
+
+class Store(Protocol):
+    """What the library needs of S3, wherever it is."""
+
+    def put_file(self, source: Path, uri: str) -> None:
+        """Store a file as an object, in place of the one that may be there."""
+
+    def put_tree(
+        self, files: Iterable[tuple[str, Path]], prefix_uri: str, progress: Progress | None = None
+    ) -> None:
+        """Store files beneath a prefix; each comes with its relative name (``train/dog/1.jpg``)."""
+
+    def get_file(self, uri: str, destination: Path) -> None:
+        """Write an object to a file."""
+
+    def get_tree(self, prefix_uri: str, destination: Path) -> None:
+        """Write the objects beneath a prefix to a folder."""
+
+    def list(self, prefix_uri: str) -> Sequence[tuple[str, int]]:
+        """Return the URI and the size, bytes, of each object of a prefix, sorted by URI."""
+
+    def exists(self, uri: str) -> bool:
+        """Return whether there is an object of exactly this URI."""
+
+    def delete(self, prefix_uri: str) -> None:
+        """Delete the objects of a prefix; none is no error."""
+
+
+def parse_s3_uri(uri: str) -> tuple[str, str]:
+    """Return the bucket and the key of an S3 URI; the key may be empty or end in a slash.
+
+    >>> parse_s3_uri("s3://my-bucket/data/train/")
+    ('my-bucket', 'data/train/')
+
+    Raises:
+        StoreError: It is no S3 URI, or no file name can stand for its key.
+    """
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3":
+        raise StoreError(f"not an S3 location: {uri!r}; it must look like s3://bucket/key")
+    if not _BUCKET.fullmatch(bucket) or ".." in bucket:
+        raise StoreError(
+            f"{uri!r} has no proper bucket name: 3 to 63 lower-case letters, digits, dots and dashes"
+        )
+    segments = key.removesuffix("/").split("/") if key else []
+    if any(segment in {"", ".", ".."} for segment in segments) or _CONTROL.search(key):
+        raise StoreError(
+            f"{uri!r} has a key with empty parts, '.' or '..' parts, or control characters; rename it"
+        )
+    return bucket, key
+
+
+@attrs.frozen
+class LocalStore:
+    """S3 as a folder of this machine.
+
+    Objects are hard links wherever the file system allows it, so that storing and handing out data
+    costs neither time nor disk. An object therefore shares its bytes with the file it was made from
+    and with the files made from it. What keeps them whole: objects are replaced by renaming, never
+    written in place; a job gets links in a folder of its own, so deleting, renaming and replacing
+    files there touches neither the object nor the original. The one thing that would go through is
+    opening an existing file for writing in place: the bundled training script opens its input for
+    reading only, and whatever a job writes (checkpoints, models) is copied or made anew.
+
+    Attributes:
+        root: Folder of the local SageMaker; objects are beneath ``<root>/s3``.
+    """
+
+    root: Path = attrs.field(converter=Path)
+
+    def path(self, uri: str) -> Path:
+        """Return the file that stands for an object, or the folder that stands for a prefix.
+
+        Raises:
+            StoreError: The URI is none, or no file name can stand for its key.
+        """
+        bucket, key = parse_s3_uri(uri)
+        return self.root.joinpath("s3", bucket, *key.removesuffix("/").split("/"))
+
+    def put_file(self, source: Path, uri: str) -> None:
+        """Store a file as an object: a hard link, or a copy where links are refused.
+
+        Raises:
+            StoreError: The file cannot be read, or the object cannot be written.
+        """
+        target = self._object_path(uri)
+        with _store_errors(f"store {source} as {uri}"):
+            if target.is_dir():
+                raise IsADirectoryError(f"there are objects beneath {uri}/")
+            _place(Path(source), target, self._incoming())
+
+    def put_tree(
+        self, files: Iterable[tuple[str, Path]], prefix_uri: str, progress: Progress | None = None
+    ) -> None:
+        """Store files beneath a prefix; each comes with its relative name (``train/dog/1.jpg``).
+
+        Raises:
+            StoreError: A file cannot be stored; the message names it.
+        """
+        prefix = prefix_uri.removesuffix("/")
+        for name, source in files:
+            self.put_file(source, f"{prefix}/{name}")
+            if progress is not None:
+                progress(source.stat().st_size)
+
+    def get_file(self, uri: str, destination: Path) -> None:
+        """Write an object to a file: a hard link, or a copy where links are refused.
+
+        Raises:
+            StoreError: There is no such object, or the file cannot be written.
+        """
+        source = self._object_path(uri)
+        if not source.is_file():
+            raise StoreError(f"there is no object {uri}")
+        with _store_errors(f"write {uri} to {destination}"):
+            _place(source, Path(destination), Path(destination).parent)
+
+    def get_tree(self, prefix_uri: str, destination: Path) -> None:
+        """Write the objects of a prefix to a folder, named as beneath the prefix.
+
+        A prefix that is one object becomes one file, named by the last part of its key.
+
+        Raises:
+            StoreError: There is no object of this prefix, or the folder cannot be written.
+        """
+        base = self.path(prefix_uri)
+        found = self.list(prefix_uri)
+        if not found:
+            raise StoreError(f"there are no objects of the prefix {prefix_uri}")
+        parent = base.parent if base.is_file() else base
+        for uri, _size in found:
+            self.get_file(uri, Path(destination) / self.path(uri).relative_to(parent))
+
+    def list(self, prefix_uri: str) -> Sequence[tuple[str, int]]:
+        """Return the URI and the size, bytes, of each object of a prefix, sorted by URI.
+
+        Raises:
+            StoreError: The URI is none, or the folder cannot be read.
+        """
+        base = self.path(prefix_uri)
+        bucket = parse_s3_uri(prefix_uri)[0]
+        bucket_folder = self.root / "s3" / bucket
+        with _store_errors(f"list {prefix_uri}"):
+            one_object = base.is_file() and not prefix_uri.endswith("/")
+            files = [base] if one_object else [path for path in base.rglob("*") if path.is_file()]
+            return sorted(
+                (f"s3://{bucket}/{path.relative_to(bucket_folder).as_posix()}", path.stat().st_size)
+                for path in files
+            )
+
+    def exists(self, uri: str) -> bool:
+        """Return whether there is an object of exactly this URI."""
+        return not uri.endswith("/") and self.path(uri).is_file()
+
+    def delete(self, prefix_uri: str) -> None:
+        """Delete the objects of a prefix; none is no error.
+
+        Raises:
+            StoreError: The objects cannot be deleted.
+        """
+        target = self.path(prefix_uri)
+        trash = self._incoming() / uuid.uuid4().hex
+        with _store_errors(f"delete {prefix_uri}"):
+            try:
+                target.rename(trash)
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            if trash.is_dir():
+                shutil.rmtree(trash)
+            else:
+                trash.unlink()
+        with contextlib.suppress(OSError):  # ends at the first parent that is not empty
+            while (target := target.parent) != self.root / "s3":
+                target.rmdir()
+
+    def _object_path(self, uri: str) -> Path:
+        if parse_s3_uri(uri)[1].endswith("/") or not parse_s3_uri(uri)[1]:
+            raise StoreError(f"{uri!r} names no object; the key must not be empty or end in a slash")
+        return self.path(uri)
+
+    def _incoming(self) -> Path:
+        folder = self.root / "s3" / _INCOMING
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def _place(source: Path, target: Path, staging: Path) -> None:
+    """Make ``target`` a link to (or a copy of) ``source`` in one step, replacing what is there."""
+    source = source.resolve(strict=True)
+    if not source.is_file():
+        raise OSError(f"{source} is not a regular file")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staged = staging / f".{uuid.uuid4().hex}"
+    try:
+        try:
+            os.link(source, staged)
+        except OSError:  # another file system, or links are refused
+            shutil.copyfile(source, staged)
+        try:
+            staged.replace(target)
+        except FileNotFoundError:  # somebody's delete has just pruned the empty folder
+            target.parent.mkdir(parents=True, exist_ok=True)
+            staged.replace(target)
+    finally:
+        # Renaming one link of a file onto another link of it does nothing and leaves both.
+        staged.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _store_errors(action: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot {action}: {error}") from error

@@ -1,0 +1,160 @@
+"""The whole flow: data set, training, endpoint; described by specs or by one YAML file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from sagemaker_dogbreed.config.files import Overrides, load
+from sagemaker_dogbreed.data.dataset import Dataset, channel_uris, dataset_uri
+from sagemaker_dogbreed.errors import UnsupportedError
+from sagemaker_dogbreed.jobs.training_job import ModelArtifact, TrainingJob, TrainingResult
+from sagemaker_dogbreed.predictor import Predictor
+from sagemaker_dogbreed.requests.names import unique_name
+from sagemaker_dogbreed.session import Session
+from sagemaker_dogbreed.specs.workflow import WorkflowSpec
+
+
+@attrs.frozen
+class PlannedRequest:
+    """One API request: boto3's operation (``CreateTrainingJob``) and its parameters."""
+
+    operation: str
+    parameters: dict[str, Any]
+
+
+@attrs.frozen
+class Plan:
+    """The requests a workflow sends, in order; printing it shows each as JSON."""
+
+    requests: tuple[PlannedRequest, ...]
+
+    def __str__(self) -> str:
+        return "\n\n".join(
+            f"{each.operation}\n{json.dumps(each.parameters, indent=2)}" for each in self.requests
+        )
+
+
+@attrs.frozen(kw_only=True)
+class WorkflowResult:
+    """What a workflow made; ``predictor`` is None where no endpoint was asked for."""
+
+    dataset: Dataset
+    training_job: TrainingJob
+    training: TrainingResult
+    predictor: Predictor | None
+
+
+class Workflow:
+    """A data set, a training job and an endpoint, run one after the other.
+
+    >>> from sagemaker_dogbreed.specs.dataset import DatasetSpec
+    >>> workflow = Workflow(WorkflowSpec(dataset=DatasetSpec(source="photos")))
+    >>> workflow.spec.training.backbone
+    'resnet50'
+    """
+
+    def __init__(self, spec: WorkflowSpec) -> None:
+        self.spec = spec
+
+    def __repr__(self) -> str:
+        return f"Workflow({self.spec!r})"
+
+    @classmethod
+    def from_yaml(cls, path: str | os.PathLike[str], overrides: Overrides = ()) -> Workflow:
+        """Load a workflow from a YAML file.
+
+        Args:
+            path: The file.
+            overrides: Values that replace the file's, as ``{"training.epochs": 3}`` or
+                ``["training.epochs=3"]``.
+
+        Raises:
+            ConfigError: The file or an override has problems; all are listed with path and line.
+        """
+        return cls(load(os.fspath(path), overrides))
+
+    def plan(self, session: Session | None = None) -> Plan:
+        """Return the requests this workflow sends; nothing is sent, and no data is read.
+
+        What is known only once data and code are read stands in angle brackets.
+        """
+        session = session or Session.local()
+        dataset, training = self.spec.dataset, self.spec.training
+        channels = channel_uris(dataset_uri(dataset, session.bucket, "<version>"))
+        if training.weights_source is not None:
+            channels["weights"] = f"s3://{session.bucket}/weights/<version>/"
+        job_name = unique_name(training.name or "dogbreed")
+        source_uri = f"s3://{session.bucket}/code/<version>/sourcedir.tar.gz"
+        request = session.training_request(training, job_name, channels, source_uri)
+        requests = [PlannedRequest("CreateTrainingJob", request)]
+        if self.spec.endpoint is not None:
+            model = ModelArtifact(uri=f"s3://{session.bucket}/jobs/{job_name}/output/model.tar.gz")
+            name = self.spec.endpoint.name or unique_name("dogbreed")
+            created = session.endpoint_requests(self.spec.endpoint, name, model)
+            requests += [
+                PlannedRequest("CreateModel", created.model),
+                PlannedRequest("CreateEndpointConfig", created.config),
+                PlannedRequest("CreateEndpoint", created.endpoint),
+            ]
+        return Plan(tuple(requests))
+
+    def run(
+        self,
+        session: Session | None = None,
+        *,
+        progress: bool = True,
+        logs: bool = False,
+        report: Callable[[str], None] = print,
+    ) -> WorkflowResult:
+        """Upload, train and deploy, waiting for each; the endpoint stays in service afterwards.
+
+        Args:
+            session: Where to run; default: ``Session.local()``.
+            progress: Show progress bars.
+            logs: Print the training job's log lines as they come.
+            report: Receives a line of text for each step.
+
+        Raises:
+            UnsupportedError: The specs ask for what the session cannot do; raised before anything starts.
+            DogbreedError: A step failed; see ``Session`` and the handles for each.
+        """
+        self._refuse_unsupported()
+        session = session or Session.local()
+        dataset = session.upload(self.spec.dataset, progress=progress)
+        report(str(dataset.report))
+        report(f"Data set {dataset.name}, version {dataset.version}: {dataset.uri}")
+        job = session.train(self.spec.training, dataset)
+        report(f"Training job {job.name} started")
+        training = job.wait(logs=logs).result()
+        report(f"Training job {training}")
+        predictor = None
+        if self.spec.endpoint is not None:
+            predictor = session.deploy(self.spec.endpoint, training.model)
+            report(f"Endpoint {predictor.endpoint_name} is being created")
+            try:
+                predictor.wait()
+            except BaseException:
+                # Nothing that costs is left behind by a deployment that failed or was given up.
+                predictor.delete()
+                raise
+            report(f"Endpoint {predictor.endpoint_name} is in service")
+        return WorkflowResult(dataset=dataset, training_job=job, training=training, predictor=predictor)
+
+    def _refuse_unsupported(self) -> None:
+        asked = {
+            "tuning": self.spec.tuning,
+            "training.debugger": self.spec.training.debugger,
+            "training.profiler": self.spec.training.profiler,
+        }
+        unsupported = [path for path, part in asked.items() if part is not None]
+        if unsupported:
+            options = " ".join(f"--set {path}=null" for path in unsupported)
+            raise UnsupportedError(
+                f"this version checks {', '.join(unsupported)} but does not run "
+                f"{'it' if len(unsupported) == 1 else 'them'} yet; leave out with: {options}"
+            )

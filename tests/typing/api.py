@@ -1,0 +1,44 @@
+"""The public API as its users write it; checked by mypy, never run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import assert_type
+
+import sagemaker_dogbreed as sdb
+
+session = sdb.Session.local()
+dataset = session.upload(sdb.DatasetSpec(source="dogImages.zip", split=sdb.SplitSpec(valid=0.1)))
+assert_type(dataset, sdb.Dataset)
+assert_type(dataset.report, sdb.InspectionReport)
+
+training = sdb.TrainingSpec(
+    backbone="resnet50", epochs=20, compute=sdb.ComputeSpec(instance_type="ml.g5.xlarge")
+)
+assert_type(training.with_hyperparameters({"learning_rate": 0.01}), sdb.TrainingSpec)
+
+job = session.train(training, dataset)
+assert_type(job, sdb.TrainingJob)
+assert_type(job.wait(timeout_seconds=3600), sdb.TrainingJob)
+assert_type(job.result(), sdb.TrainingResult)
+assert_type(job.model, sdb.ModelArtifact)
+
+with session.deploy(sdb.EndpointSpec(allowed_url_hosts=["images.internal"]), job.model) as predictor:
+    assert_type(predictor, sdb.Predictor)
+    assert_type(predictor.predict("https://example.com/dog.jpg"), sdb.Prediction)
+    assert_type(predictor.predict(Path("dog.jpg")).top(3).class_name, str)
+    assert_type(predictor.predict([b"...", "dog.jpg"]), list[sdb.Prediction])
+
+tuning = sdb.TuningSpec(
+    objective="test_loss",
+    ranges={
+        "learning_rate": sdb.ContinuousRange(min=0.001, max=0.1),
+        "epochs": sdb.IntegerRange(min=1, max=9),
+        "batch_size": sdb.CategoricalRange(values=[32, 64]),
+    },
+)
+workflow = sdb.Workflow.from_yaml("dogbreed.yaml", overrides={"training.epochs": 3})
+assert_type(workflow.run(session), sdb.WorkflowResult)
+workflow = sdb.Workflow(
+    sdb.WorkflowSpec(dataset=sdb.DatasetSpec(source="photos"), training=training, tuning=tuning)
+)
