@@ -118,8 +118,14 @@ class Session:
         prepared = prepare(spec, self._cache_dir, progress=progress)
         return sync(prepared, self.store, self.bucket, progress=progress)
 
-    def train(self, spec: TrainingSpec, dataset: Dataset) -> TrainingJob:
+    def train(self, spec: TrainingSpec, dataset: Dataset, *, resume_from: str | None = None) -> TrainingJob:
         """Submit a training job and return its handle at once.
+
+        Args:
+            spec: What to train.
+            dataset: What to train on.
+            resume_from: Name of an earlier job of the same spec and data set whose checkpoints are
+                continued, after it was killed, say; default: start from the beginning.
 
         Raises:
             SpecError: The weights file does not exist.
@@ -130,12 +136,26 @@ class Session:
         channels = dict(dataset.channels)
         if spec.weights_source is not None:
             channels["weights"] = self._upload_weights(spec.weights_source)
-        request = self.training_request(spec, name, channels, self._upload_source())
+        request = self.training_request(
+            spec,
+            name,
+            channels=channels,
+            source_archive_uri=self._upload_source(),
+            dataset_version=dataset.version,
+            resume_from=resume_from,
+        )
         submit(self.clients.sagemaker, request)
         return self.training_job(name)
 
     def training_request(
-        self, spec: TrainingSpec, job_name: str, channels: dict[str, str], source_archive_uri: str
+        self,
+        spec: TrainingSpec,
+        job_name: str,
+        *,
+        channels: dict[str, str],
+        source_archive_uri: str,
+        dataset_version: str,
+        resume_from: str | None = None,
     ) -> dict[str, Any]:
         """Return the CreateTrainingJob request this session sends for a spec."""
         locations = TrainingLocations(
@@ -144,7 +164,8 @@ class Session:
             source_archive_uri=source_archive_uri,
             channels=channels,
             output_uri=f"s3://{self.bucket}/jobs",
-            checkpoint_uri=f"s3://{self.bucket}/jobs/{job_name}/checkpoints",
+            checkpoint_uri=f"s3://{self.bucket}/jobs/{resume_from or job_name}/checkpoints",
+            dataset_version=dataset_version,
         )
         return create_training_job(spec, job_name, locations)
 

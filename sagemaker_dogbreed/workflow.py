@@ -85,12 +85,18 @@ class Workflow:
         """
         session = session or Session.local()
         dataset, training = self.spec.dataset, self.spec.training
-        channels = channel_uris(dataset_uri(dataset, session.bucket, "<version>"))
+        version = "<version>"
+        channels = channel_uris(dataset_uri(dataset, session.bucket, version))
         if training.weights_source is not None:
-            channels["weights"] = f"s3://{session.bucket}/weights/<version>/"
+            channels["weights"] = f"s3://{session.bucket}/weights/{version}/"
         job_name = unique_name(training.name or "dogbreed")
-        source_uri = f"s3://{session.bucket}/code/<version>/sourcedir.tar.gz"
-        request = session.training_request(training, job_name, channels, source_uri)
+        request = session.training_request(
+            training,
+            job_name,
+            channels=channels,
+            source_archive_uri=f"s3://{session.bucket}/code/{version}/sourcedir.tar.gz",
+            dataset_version=version,
+        )
         requests = [PlannedRequest("CreateTrainingJob", request)]
         if self.spec.endpoint is not None:
             model = ModelArtifact(uri=f"s3://{session.bucket}/jobs/{job_name}/output/model.tar.gz")

@@ -25,7 +25,7 @@ def save(folder, classifier=None, **changes):
         "hyperparameters": Hyperparameters(**QUICK),
         "metrics": {"test_loss": 0.5},
         "job_name": "squares-1",
-        "dataset_fingerprint": "abc",
+        "dataset_version": "abc",
     }
     artifact.save(folder, classifier or quick_classifier(), **{**details, **changes})
     return folder
@@ -55,7 +55,7 @@ def test_what_is_saved_is_loaded(tmp_path):
         "metrics": {"test_loss": 0.5},
         "hyperparameters": Hyperparameters(**QUICK).to_strings(),
         "job_name": "squares-1",
-        "dataset_fingerprint": "abc",
+        "dataset_version": "abc",
         "library_version": source.library_version(),
         "code_sha256": source.digest(source.serving_files()),
     }

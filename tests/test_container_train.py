@@ -123,7 +123,7 @@ def test_arguments_in_the_style_of_the_sdks_driver(job, monkeypatch):
     for name, value in job.environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SM_CHANNEL_CODE", str(job.base))
-    monkeypatch.setenv("DOGBREED_DATASET_FINGERPRINT", "f00")
+    monkeypatch.setenv("DOGBREED_DATASET_VERSION", "f00")
     argv = [
         *("--_tuning_objective_metric", "Test Loss", "--sagemaker_program", "train.py", "--verbose", "true"),
         *("--image_size=32", "--num_workers", "null", "--epochs", "1.0", "--backbone", '"squeezenet1_1"'),
@@ -137,7 +137,7 @@ def test_arguments_in_the_style_of_the_sdks_driver(job, monkeypatch):
         del rest[rest.index(name) : rest.index(name) + 2]
     assert train.main([*rest, *argv]) == 0
     assert job.result("history")["epochs"] == plain
-    assert artifact.load(job.model).card["dataset_fingerprint"] == "f00"
+    assert artifact.load(job.model).card["dataset_version"] == "f00"
 
 
 def test_failures_are_written_for_the_service(job, monkeypatch, capfd, tmp_path):

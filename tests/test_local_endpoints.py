@@ -10,12 +10,19 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from test_local_support import ROLE, SERVER, archive, end_processes, eventually, model_archive, put
+from test_local_support import (
+    SERVER,
+    archive,
+    create_endpoint,
+    end_processes,
+    eventually,
+    model_archive,
+    wait_for_endpoint,
+)
 
 from sagemaker_dogbreed.local import locks
 from sagemaker_dogbreed.local.service import LocalSageMaker
 
-JPEG = bytes(range(256)) + b"\xff\xd8\xff\xe0\r\n\0"
 CRASHES = "print('cannot', 'load'); raise SystemExit(1)"
 NEVER_READY = "import time; print('thinking', flush=True); time.sleep(60)"
 IGNORES = """
@@ -60,34 +67,6 @@ def runtime(service: LocalSageMaker) -> Any:
     return service.boto_session().client("sagemaker-runtime")
 
 
-def _create(
-    service: LocalSageMaker,
-    client: Any,
-    name: str,
-    artifact: bytes,
-    environment: dict[str, str] | None = None,
-) -> Path:
-    """Create a model, a config and an endpoint of one name; return the endpoint's folder."""
-    url = put(service, f"s3://bucket/{name}/model.tar.gz", artifact)
-    container = {"Image": "image", "ModelDataUrl": url, "Environment": environment or {}}
-    client.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
-    variant = {
-        "VariantName": "AllTraffic",
-        "ModelName": name,
-        "InstanceType": "ml.m5.large",
-        "InitialInstanceCount": 1,
-    }
-    client.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
-    client.create_endpoint(EndpointName=name, EndpointConfigName=name)
-    return service.root / "endpoint" / name
-
-
-def _wait(client: Any, name: str) -> None:
-    client.get_waiter("endpoint_in_service").wait(
-        EndpointName=name, WaiterConfig={"Delay": 0, "MaxAttempts": 5000}
-    )
-
-
 def _failure(client: Any, name: str) -> str:
     def failed() -> str | None:
         description = client.describe_endpoint(EndpointName=name)
@@ -107,8 +86,10 @@ def _delete(client: Any, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def endpoint(service: LocalSageMaker, client: Any) -> Path:
-    folder = _create(service, client, "echo", model_archive(), {"MINE": "yes", "SAGEMAKER_PROGRAM": "own.py"})
-    _wait(client, "echo")
+    folder = create_endpoint(
+        service, client, "echo", model_archive(), {"MINE": "yes", "SAGEMAKER_PROGRAM": "own.py"}
+    )
+    wait_for_endpoint(client, "echo")
     return folder
 
 
@@ -120,74 +101,6 @@ def test_an_endpoint_in_service(client: Any, endpoint: Path) -> None:
     assert description["EndpointConfigName"] == "echo"
     (variant,) = description["ProductionVariants"]
     assert (variant["VariantName"], variant["CurrentInstanceCount"]) == ("AllTraffic", 1)
-
-
-def test_bytes_go_there_and_back(runtime: Any, endpoint: Path) -> None:
-    """A JPEG arrives and returns byte for byte, with its types and custom attributes."""
-    answer = runtime.invoke_endpoint(
-        EndpointName="echo",
-        Body=JPEG,
-        ContentType="image/jpeg",
-        Accept="image/jpeg",
-        CustomAttributes="id=1",
-    )
-    assert answer["Body"].read() == JPEG
-    assert answer["ContentType"] == "image/jpeg"
-    assert answer["CustomAttributes"] == "id=1+seen"
-    assert answer["InvokedProductionVariant"] == "AllTraffic"
-
-
-def test_the_server_runs_the_artifacts_own_code(
-    service: LocalSageMaker, runtime: Any, client: Any, endpoint: Path
-) -> None:
-    """The copy in the artifact serves, in its folder, with the model's variables."""
-    seen = eval(runtime.invoke_endpoint(EndpointName="echo", Body=b"environment")["Body"].read())
-    base = str(endpoint / "opt" / "ml")
-    expected = {
-        "MINE": "yes",
-        "SAGEMAKER_PROGRAM": "own.py",
-        "SAGEMAKER_BASE_DIR": base,
-        "SM_MODEL_DIR": f"{base}/model",
-    }
-    assert {name: seen.get(name) for name in expected} == expected
-    logs = service.boto_session().client("logs")
-    found = logs.filter_log_events(
-        logGroupName="/aws/sagemaker/Endpoints/echo", filterPattern='"serving from"'
-    )
-    assert found["events"][0]["message"] == f"serving from {base}/model/code"
-
-
-def test_a_server_that_refuses_is_a_model_error(runtime: Any, endpoint: Path) -> None:
-    """The server's own status and words are in the error."""
-    with pytest.raises(runtime.exceptions.ModelError) as caught:
-        runtime.invoke_endpoint(EndpointName="echo", Body=b"refuse")
-    response: Any = caught.value.response
-    assert (response["OriginalStatusCode"], response["OriginalMessage"]) == (415, "refuse")
-    assert response["ResponseMetadata"]["HTTPStatusCode"] == 424
-    assert 'Received client error (415) from primary with message "refuse"' in str(caught.value)
-
-
-def test_a_body_has_a_limit(runtime: Any, endpoint: Path) -> None:
-    """25 MiB are taken, one byte more is not."""
-    most = b"x" * (25 * 1024 * 1024)
-    assert len(runtime.invoke_endpoint(EndpointName="echo", Body=most)["Body"].read()) == len(most)
-    with pytest.raises(ClientError, match="at most 26214400") as caught:
-        runtime.invoke_endpoint(EndpointName="echo", Body=most + b"x")
-    response: Any = caught.value.response
-    assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == (
-        "ValidationError",
-        413,
-    )
-
-
-def test_proxies_have_no_say(
-    service: LocalSageMaker, endpoint: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The way to the server is the loopback address, whatever proxy is set."""
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    runtime = LocalSageMaker(service.root).boto_session().client("sagemaker-runtime")
-    assert runtime.invoke_endpoint(EndpointName="echo", Body=b"hello")["Body"].read() == b"hello"
 
 
 def test_names_that_are_taken_or_missing(client: Any, endpoint: Path) -> None:
@@ -239,8 +152,8 @@ def test_everything_is_listed(client: Any, endpoint: Path) -> None:
 
 def test_a_server_that_dies_is_started_again(service: LocalSageMaker, client: Any, runtime: Any) -> None:
     """The request that met its death is a ModelError; soon after the endpoint answers again."""
-    folder = _create(service, client, "phoenix", model_archive())
-    _wait(client, "phoenix")
+    folder = create_endpoint(service, client, "phoenix", model_archive())
+    wait_for_endpoint(client, "phoenix")
     with pytest.raises(runtime.exceptions.ModelError) as caught:
         runtime.invoke_endpoint(EndpointName="phoenix", Body=b"die")
     assert caught.value.response["OriginalStatusCode"] == 503
@@ -259,8 +172,8 @@ def test_a_server_that_dies_is_started_again(service: LocalSageMaker, client: An
 def test_deleting_an_endpoint(service: LocalSageMaker, client: Any, runtime: Any) -> None:
     """A server that ignores SIGTERM is killed after the grace period; its files vanish, its log stays."""
     server = IGNORES + SERVER
-    folder = _create(service, client, "doomed", model_archive(server))
-    _wait(client, "doomed")
+    folder = create_endpoint(service, client, "doomed", model_archive(server))
+    wait_for_endpoint(client, "doomed")
     client.delete_endpoint(EndpointName="doomed")
     with pytest.raises(ClientError, match=r"is in status Deleting, not InService|not found") as caught:
         runtime.invoke_endpoint(EndpointName="doomed", Body=b"")
@@ -288,7 +201,7 @@ def test_an_endpoint_that_cannot_start(
     service: LocalSageMaker, client: Any, runtime: Any, name: str, artifact: bytes, reason: str
 ) -> None:
     """It is Failed with a reason that shows the server's last words, refuses requests, and can be deleted."""
-    folder = _create(service, client, name, artifact)
+    folder = create_endpoint(service, client, name, artifact)
     assert reason in _failure(client, name)
     with pytest.raises(ClientError, match="is in status Failed, not InService"):
         runtime.invoke_endpoint(EndpointName=name, Body=b"")
@@ -299,7 +212,7 @@ def test_a_server_that_is_never_ready(service: LocalSageMaker) -> None:
     """After the time to start the endpoint is Failed, and the server gone."""
     hasty = LocalSageMaker(service.root, startup_seconds=0.5)
     client = hasty.boto_session().client("sagemaker")
-    folder = _create(hasty, client, "thinker", model_archive(NEVER_READY))
+    folder = create_endpoint(hasty, client, "thinker", model_archive(NEVER_READY))
     assert "Last log lines: thinking" in _failure(client, "thinker")
     assert not locks.is_held(folder / "program.lock")
     _delete(client, folder)
@@ -307,16 +220,16 @@ def test_a_server_that_is_never_ready(service: LocalSageMaker) -> None:
 
 def test_a_port_that_somebody_took(service: LocalSageMaker, client: Any, runtime: Any) -> None:
     """The server is started again on another port."""
-    folder = _create(service, client, "second-try", model_archive(PORT_TAKEN + SERVER))
-    _wait(client, "second-try")
+    folder = create_endpoint(service, client, "second-try", model_archive(PORT_TAKEN + SERVER))
+    wait_for_endpoint(client, "second-try")
     assert runtime.invoke_endpoint(EndpointName="second-try", Body=b"x")["Body"].read() == b"x"
     _delete(client, folder)
 
 
 def test_an_endpoint_whose_supervisor_is_killed(service: LocalSageMaker, client: Any) -> None:
     """Whoever looks next sees it Failed, its server is ended, and deleting it still works."""
-    folder = _create(service, client, "orphan", model_archive())
-    _wait(client, "orphan")
+    folder = create_endpoint(service, client, "orphan", model_archive())
+    wait_for_endpoint(client, "orphan")
     pid = locks.read_holder(folder / "supervisor.lock")
     assert pid is not None
     os.kill(pid, signal.SIGKILL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -213,11 +212,3 @@ def test_a_missing_or_taken_name(service: LocalSageMaker, client: Any) -> None:
     with pytest.raises(client.exceptions.ResourceInUse, match="already exists"):
         client.create_training_job(**training_request(service, "taken"))
     wait_for_job(client, "taken")
-
-
-def test_a_body_may_be_a_file(service: LocalSageMaker) -> None:
-    """As with AWS, a body can be any bytes-like thing or an open file."""
-    runtime = service.boto_session().client("sagemaker-runtime")
-    for body in (b"x", bytearray(b"x"), io.BytesIO(b"x")):
-        with pytest.raises(ClientError, match="Endpoint nobody of account 000000000000 not found"):
-            runtime.invoke_endpoint(EndpointName="nobody", Body=body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,9 +31,12 @@ HONOURS = """
     time.sleep(60)
 """
 IGNORES = """
-    import signal, subprocess, sys, time
+    import os, signal, socket, subprocess, sys, time
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.set_inheritable(True)
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False)
+    open(os.environ["SM_OUTPUT_DIR"] + "/port", "w").write(str(listener.getsockname()[1]))
     print("ready", flush=True)
     time.sleep(60)
 """
@@ -64,6 +68,13 @@ def _kill(lock: Path) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
+def _lives(folder: Path) -> bool:
+    """Return whether the script of IGNORES, or what it started, still holds its port."""
+    with socket.socket() as visitor:
+        port = int((folder / "opt" / "ml" / "output" / "port").read_text())
+        return visitor.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_stopping_a_script_that_honours_sigterm(service: LocalSageMaker, client: Any) -> None:
     """It gets the time to save, the job is Stopped, and what it saved is its artifact."""
     _start(service, client, "honours", HONOURS)
@@ -85,12 +96,13 @@ def test_stopping_a_script_that_honours_sigterm(service: LocalSageMaker, client:
 def test_stopping_a_script_that_ignores_sigterm(service: LocalSageMaker, client: Any) -> None:
     """After the grace period it is killed, with everything it started; no model means no artifact."""
     folder = _start(service, client, "ignores", IGNORES)
+    assert _lives(folder)
     client.stop_training_job(TrainingJobName="ignores")
     client.stop_training_job(TrainingJobName="ignores")
     job = wait_for_job(client, "ignores")
     assert job["TrainingJobStatus"] == "Stopped"
     assert "ModelArtifacts" not in job
-    eventually(lambda: not locks.is_held(folder / "program.lock"))
+    assert not _lives(folder)
     with pytest.raises(ClientError, match="job is in status Stopped"):
         client.stop_training_job(TrainingJobName="ignores")
 
@@ -124,7 +136,7 @@ def test_a_job_whose_supervisor_is_killed(service: LocalSageMaker, client: Any, 
     assert job["TrainingJobStatus"] == "Failed"
     assert "ended without reporting, e.g. it was killed or the machine restarted" in job["FailureReason"]
     assert job["TrainingEndTime"] >= job["TrainingStartTime"]
-    assert not locks.is_held(folder / "program.lock")
+    assert not _lives(folder)
     with pytest.raises(ClientError, match="job is in status Failed"):
         client.stop_training_job(TrainingJobName=name)
 
@@ -137,7 +149,7 @@ def test_a_supervisor_that_is_told_to_end_takes_its_job_along(service: LocalSage
     os.kill(pid, signal.SIGTERM)
     job = wait_for_job(client, "shutdown")
     assert "its process was told to end (SIGTERM)" in job["FailureReason"]
-    eventually(lambda: not locks.is_held(folder / "program.lock"))
+    assert not _lives(folder)
 
 
 def test_another_session_and_another_process_see_and_control_the_job(

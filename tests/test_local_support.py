@@ -110,6 +110,35 @@ def training_request(
     return request | changes
 
 
+def create_endpoint(
+    service: LocalSageMaker,
+    client: Any,
+    name: str,
+    artifact: bytes,
+    environment: dict[str, str] | None = None,
+) -> Path:
+    """Create a model, a config and an endpoint of one name; return the endpoint's folder."""
+    url = put(service, f"s3://bucket/{name}/model.tar.gz", artifact)
+    container = {"Image": "image", "ModelDataUrl": url, "Environment": environment or {}}
+    client.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": name,
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+    }
+    client.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    client.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    return service.root / "endpoint" / name
+
+
+def wait_for_endpoint(client: Any, name: str) -> None:
+    """Return when the endpoint is in service."""
+    client.get_waiter("endpoint_in_service").wait(
+        EndpointName=name, WaiterConfig={"Delay": 0, "MaxAttempts": 5000}
+    )
+
+
 def eventually(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
     """Return what the condition returns once that is true; fail when it is not in time."""
     deadline = time.monotonic() + seconds

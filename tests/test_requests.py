@@ -24,6 +24,7 @@ LOCATIONS = TrainingLocations(
     channels={split: f"s3://bucket/data/dogs/0a/{split}/" for split in metrics.SPLITS},
     output_uri="s3://bucket/jobs",
     checkpoint_uri="s3://bucket/jobs/job-1/checkpoints",
+    dataset_version="0a",
 )
 
 

@@ -119,6 +119,7 @@ def test_an_objective_may_be_given_by_name(given, expected):
     [
         ("https://host/a/dogImages.zip?X-Amz-Signature=secret", "dogImages"),
         ("photos/my dogs/", "my-dogs"),
+        ("https://user:secret@host", "dataset"),
         ("dogs.tar.gz", "dogs"),
         ("C:\\photos\\cats", "cats"),
         ("..", "dataset"),
@@ -128,6 +129,13 @@ def test_an_objective_may_be_given_by_name(given, expected):
 def test_a_data_set_is_named_after_its_source(source, name):
     """The name is made of letters, digits and dashes, without the archive's ending or a URL's query."""
     assert DatasetSpec(source=source).dataset_name == name
+
+
+def test_a_signed_urls_secrets_are_not_shown():
+    """The repr of a spec holds neither the password nor the signature of its source."""
+    spec = DatasetSpec(source="https://user:password@host/a.zip?X-Amz-Signature=0a1b")
+    assert "source='https://host/a.zip?...'" in repr(spec)
+    assert repr(DatasetSpec(source="C:\\photos")).startswith("DatasetSpec(source='C:")
 
 
 def test_specs_are_values():

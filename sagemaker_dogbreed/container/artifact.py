@@ -51,7 +51,7 @@ def save(
     hyperparameters: Hyperparameters,
     metrics: Mapping[str, float],
     job_name: str = "",
-    dataset_fingerprint: str | None = None,
+    dataset_version: str | None = None,
 ) -> None:
     """Write the artifact; ``model.json`` comes last, so that what has one is complete.
 
@@ -68,7 +68,7 @@ def save(
         "metrics": dict(metrics),
         "hyperparameters": hyperparameters.to_strings(),
         "job_name": job_name,
-        "dataset_fingerprint": dataset_fingerprint,
+        "dataset_version": dataset_version,
         "library_version": source.library_version(),
         "code_sha256": source.digest(code),
         "torch_version": str(torch.__version__),

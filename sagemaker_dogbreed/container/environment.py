@@ -7,6 +7,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+DATASET_VERSION = "DOGBREED_DATASET_VERSION"
+"""Environment variable that names the data set's version; it is noted in the model artifact."""
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingEnvironment:
@@ -21,17 +24,18 @@ class TrainingEnvironment:
     output_data_dir: Path
     checkpoint_dir: Path
     job_name: str
+    dataset_version: str | None
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> TrainingEnvironment:
         """Read the environment that SageMaker's toolkits (and the local SageMaker) set.
 
         Raises:
-            KeyError: ``SM_MODEL_DIR`` is not set: this is not a training job.
+            RuntimeError: ``SM_MODEL_DIR`` is not set: this is not a training job.
         """
         environ = os.environ if environ is None else environ
         if "SM_MODEL_DIR" not in environ:
-            raise KeyError(
+            raise RuntimeError(
                 "SM_MODEL_DIR is not set: train.py runs inside a training job. "
                 "Start one with Session.local().train(...)"
             )
@@ -51,6 +55,7 @@ class TrainingEnvironment:
             output_data_dir=Path(environ.get("SM_OUTPUT_DATA_DIR", output_dir / "data")),
             checkpoint_dir=base / "checkpoints",
             job_name=environ.get("TRAINING_JOB_NAME", environ.get("SAGEMAKER_JOB_NAME", "training-job")),
+            dataset_version=environ.get(DATASET_VERSION),
         )
 
     def write_failure(self, reason: str) -> None:

@@ -173,13 +173,13 @@ def parse(name: str, text: str) -> Any:
     if expected is str:
         return stripped
     try:
-        if expected is int:
-            number = float(stripped)
-            if not number.is_integer():
-                raise ValueError
-            # The service's tuner writes whole numbers as "64.0" where a range was continuous.
-            return int(number)
-        return float(stripped)
-    except (ValueError, OverflowError):
-        wanted = "a whole number" if expected is int else "a number"
-        raise ValueError(f"{name} must be {wanted}, got {text!r}") from None
+        number = float(stripped)
+    except ValueError:
+        number = math.nan
+    if expected is float and not math.isnan(number):
+        return number
+    # A tuner writes whole numbers as "64.0" where its range was continuous.
+    if expected is int and number.is_integer():
+        return int(number)
+    wanted = "a whole number" if expected is int else "a number"
+    raise ValueError(f"{name} must be {wanted}, got {text!r}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import traceback
@@ -14,9 +13,6 @@ from typing import Any
 from sagemaker_dogbreed.container import log
 from sagemaker_dogbreed.container.environment import TrainingEnvironment
 from sagemaker_dogbreed.container.hparams import Hyperparameters
-
-DATASET_FINGERPRINT = "DOGBREED_DATASET_FINGERPRINT"
-"""Environment variable whose value is noted in the model artifact."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -102,7 +98,7 @@ def _train(
         hyperparameters=hyperparameters,
         metrics=metrics,
         job_name=environment.job_name,
-        dataset_fingerprint=os.environ.get(DATASET_FINGERPRINT),
+        dataset_version=environment.dataset_version,
     )
     log.line(f"Model artifact written to {environment.model_dir}")
 
@@ -124,8 +120,7 @@ def _write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def _reason(error: Exception) -> str:
     """Return the failure in words: the exception, and the way out where its message has none."""
-    message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    reason = f"{type(error).__name__}: {message}"
+    reason = f"{type(error).__name__}: {error}"
     if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
         return f"{reason}. Lower batch_size or image_size, or use a larger instance_type"
     if isinstance(error, ImportError):

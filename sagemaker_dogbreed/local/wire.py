@@ -94,10 +94,7 @@ def session(answer: Answer) -> boto3.Session:
     nowhere = (None, None, os.devnull, None)
     variables |= {"config_file": nowhere, "credentials_file": nowhere}
     core = botocore.session.Session(session_vars=variables)
-    settings: dict[str, Any] = {
-        "ignore_configured_endpoint_urls": True,
-        "retries": {"total_max_attempts": 1, "mode": "standard"},
-    }
+    settings: dict[str, Any] = {"ignore_configured_endpoint_urls": True}
     core.set_default_client_config(Config(**settings))
 
     @functools.cache

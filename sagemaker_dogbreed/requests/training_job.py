@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from sagemaker_dogbreed.container import metrics
+from sagemaker_dogbreed.container.environment import DATASET_VERSION
 from sagemaker_dogbreed.requests.names import tags
 from sagemaker_dogbreed.specs.training import TrainingSpec
 
@@ -19,7 +20,8 @@ from sagemaker_dogbreed.specs.training import TrainingSpec
 class TrainingLocations:
     """What a training request points at; every URI is ``s3://bucket/key``.
 
-    ``channels`` maps a channel's name (train, valid, test, weights) to the prefix of its files.
+    ``channels`` maps a channel's name (train, valid, test, weights) to the prefix of its files;
+    ``dataset_version`` is noted in the model artifact.
     """
 
     role: str
@@ -28,6 +30,7 @@ class TrainingLocations:
     channels: Mapping[str, str]
     output_uri: str
     checkpoint_uri: str
+    dataset_version: str
 
 
 def create_training_job(spec: TrainingSpec, job_name: str, locations: TrainingLocations) -> dict[str, Any]:
@@ -56,7 +59,7 @@ def create_training_job(spec: TrainingSpec, job_name: str, locations: TrainingLo
             "VolumeSizeInGB": compute.volume_size_gb,
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": compute.max_runtime_seconds},
-        "Environment": dict(spec.environment),
+        "Environment": {**spec.environment, DATASET_VERSION: locations.dataset_version},
         "Tags": tags(),
     }
 

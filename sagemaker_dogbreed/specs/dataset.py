@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -63,6 +64,15 @@ class SplitSpec:
             )
 
 
+def _without_secrets(source: str) -> str:
+    """Return a source's repr without a URL's user, password and query, which may be a signature."""
+    parts = urlsplit(source)
+    if parts.scheme.lower() not in ("http", "https"):
+        return repr(source)
+    host = parts.netloc.rpartition("@")[2]
+    return repr(f"{parts.scheme}://{host}{parts.path}" + ("?..." if parts.query else ""))
+
+
 @attrs.frozen(kw_only=True)
 class DatasetSpec:
     """A data set: a folder, a zip or tar file, or an http(s) URL of one.
@@ -71,7 +81,7 @@ class DatasetSpec:
     'dogImages'
     """
 
-    source: str = text("folder, zip or tar file, or http(s) URL of one")
+    source: str = text("folder, zip or tar file, or http(s) URL of one", shown=_without_secrets)
     name: str | None = text(
         "name of the data set; default: taken from the source", default=None, pattern=NAME_PATTERN,
         example="dog-images",
@@ -97,7 +107,9 @@ class DatasetSpec:
     )
     max_files: int = number("files an archive may hold", default=1_000_000, minimum=1, whole=True)
     max_total_gb: float = number("GB an archive may unpack to", default=200.0, minimum=0.000001)
-    max_image_megapixels: float = number("megapixels an image may have", default=100.0, minimum=0.001)
+    max_image_megapixels: float = number(
+        "megapixels an image may have", default=100.0, minimum=0.001, maximum=200
+    )
 
     @property
     def is_url(self) -> bool:
@@ -109,7 +121,7 @@ class DatasetSpec:
         """The data set's name: given, or taken from the source."""
         if self.name is not None:
             return self.name
-        path = self.source.split("?")[0].split("#")[0] if self.is_url else self.source
+        path = urlsplit(self.source).path if self.is_url else self.source
         stem = path.replace("\\", "/").rstrip("/").rpartition("/")[2]
         for suffix in (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz"):
             if stem.lower().endswith(suffix):

@@ -31,9 +31,17 @@ def hyperparameter(name: str) -> Any:
 
 
 def text(
-    help_text: str, *, default: Any = attrs.NOTHING, pattern: str | None = None, example: str = ""
+    help_text: str,
+    *,
+    default: Any = attrs.NOTHING,
+    pattern: str | None = None,
+    example: str = "",
+    shown: Callable[[Any], str] | None = None,
 ) -> Any:
-    """Return an attrs field for a text; ``default=None`` makes it optional."""
+    """Return an attrs field for a text; ``default=None`` makes it optional.
+
+    ``shown`` makes the text's repr, where that must leave something out.
+    """
 
     def validate(_spec: object, attribute: attrs.Attribute[Any], value: object) -> None:
         if value is None and attribute.default is None:
@@ -47,7 +55,7 @@ def text(
             raise SpecError(f"{attribute.name} must match {pattern}{hint}; got {value!r}")
 
     metadata = {"help": help_text, "pattern": pattern}
-    return attrs.field(default=default, validator=validate, metadata=metadata)
+    return attrs.field(default=default, validator=validate, repr=shown or True, metadata=metadata)
 
 
 def choice(help_text: str, choices: tuple[str, ...], default: str) -> Any:
