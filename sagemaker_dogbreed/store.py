@@ -116,7 +116,10 @@ class LocalStore:
         with _store_errors(f"store {source} as {uri}"):
             if target.is_dir():
                 raise IsADirectoryError(f"there are objects beneath {uri}/")
-            _place(Path(source), target, self._incoming())
+            try:
+                _place(Path(source), target, self._incoming())
+            except (FileExistsError, NotADirectoryError) as error:
+                raise OSError("part of its key is an object, and here a folder cannot be one too") from error
 
     def put_tree(
         self, files: Iterable[tuple[str, Path]], prefix_uri: str, progress: Progress | None = None

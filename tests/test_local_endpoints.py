@@ -50,6 +50,10 @@ PORT_TAKEN = """
 """
 
 
+def _variant(model: str) -> dict[str, Any]:
+    return {"VariantName": "v", "ModelName": model, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+
+
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSageMaker]:
     service = LocalSageMaker(tmp_path_factory.mktemp("sagemaker"), grace_seconds=0.5)
@@ -135,8 +139,34 @@ def test_names_that_are_taken_or_missing(client: Any, endpoint: Path) -> None:
         assert caught.value.response["Error"]["Code"] == "ValidationException"
 
 
-def _variant(model: str) -> dict[str, Any]:
-    return {"VariantName": "v", "ModelName": model, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+@pytest.mark.parametrize(
+    ("operation", "request_", "message"),
+    [
+        ("create_model", {"ModelName": "m"}, "give PrimaryContainer"),
+        ("create_model", {"ModelName": "m", "Containers": [{}, {}]}, "serves one container"),
+        ("create_model", {"ModelName": "m", "PrimaryContainer": {"Image": "i"}}, "ModelDataUrl"),
+        (
+            "create_model",
+            {"ModelName": "m", "PrimaryContainer": {"ModelDataUrl": "s3://bucket/../x"}},
+            "ModelDataUrl: ",
+        ),
+        ("create_endpoint_config", {"ProductionVariants": [{"VariantName": "v"}]}, "ModelName is missing"),
+        ("create_endpoint_config", {"ProductionVariants": [_variant("echo")] * 2}, "serves one variant"),
+        (
+            "create_endpoint_config",
+            {"ProductionVariants": [{"VariantName": "v", "ModelName": "echo"}]},
+            "either InstanceType or ServerlessConfig",
+        ),
+    ],
+)
+def test_what_this_machine_cannot_serve(
+    client: Any, endpoint: Path, operation: str, request_: dict[str, Any], message: str
+) -> None:
+    """It is refused when it is asked for, not when it is deployed."""
+    names = {"EndpointConfigName": "c"} if operation == "create_endpoint_config" else {}
+    with pytest.raises(ClientError, match=message) as caught:
+        getattr(client, operation)(**request_, **names)
+    assert caught.value.response["Error"]["Code"] == "ValidationException"
 
 
 def test_everything_is_listed(client: Any, endpoint: Path) -> None:
@@ -148,6 +178,22 @@ def test_everything_is_listed(client: Any, endpoint: Path) -> None:
     ):
         pages = client.get_paginator(operation).paginate(NameContains="ech", PaginationConfig={"PageSize": 1})
         assert [item[name] for page in pages for item in page[key]] == ["echo"]
+
+
+def test_an_endpoint_outlives_what_it_was_made_from(
+    service: LocalSageMaker, client: Any, runtime: Any
+) -> None:
+    """Model and config can be deleted, once each, and the endpoint goes on."""
+    folder = create_endpoint(service, client, "alone", model_archive())
+    wait_for_endpoint(client, "alone")
+    client.delete_model(ModelName="alone")
+    client.delete_endpoint_config(EndpointConfigName="alone")
+    with pytest.raises(ClientError, match="Could not find model"):
+        client.describe_model(ModelName="alone")
+    with pytest.raises(ClientError, match="Could not find endpoint configuration"):
+        client.delete_endpoint_config(EndpointConfigName="alone")
+    assert runtime.invoke_endpoint(EndpointName="alone", Body=b"x")["Body"].read() == b"x"
+    _delete(client, folder)
 
 
 def test_a_server_that_dies_is_started_again(service: LocalSageMaker, client: Any, runtime: Any) -> None:
@@ -226,13 +272,20 @@ def test_a_port_that_somebody_took(service: LocalSageMaker, client: Any, runtime
     _delete(client, folder)
 
 
-def test_an_endpoint_whose_supervisor_is_killed(service: LocalSageMaker, client: Any) -> None:
-    """Whoever looks next sees it Failed, its server is ended, and deleting it still works."""
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_an_endpoint_whose_supervisor_is_killed(
+    service: LocalSageMaker, client: Any, looked_at: bool
+) -> None:
+    """Whoever looks next sees it Failed; its server is ended, and deleting it works, looked at or not."""
     folder = create_endpoint(service, client, "orphan", model_archive())
     wait_for_endpoint(client, "orphan")
     pid = locks.read_holder(folder / "supervisor.lock")
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    assert "ended without reporting" in _failure(client, "orphan")
-    assert not locks.is_held(folder / "program.lock")
+    eventually(lambda: not locks.is_held(folder / "supervisor.lock"))
+    if looked_at:
+        assert "ended without reporting" in _failure(client, "orphan")
+        assert not locks.is_held(folder / "program.lock")
     _delete(client, folder)
+    client.delete_endpoint_config(EndpointConfigName="orphan")
+    client.delete_model(ModelName="orphan")

@@ -107,6 +107,14 @@ def test_stopping_a_script_that_ignores_sigterm(service: LocalSageMaker, client:
         client.stop_training_job(TrainingJobName="ignores")
 
 
+def test_stopping_a_job_that_has_hardly_begun(service: LocalSageMaker, client: Any) -> None:
+    """However early the stop comes, the job is Stopped and its script is not at work."""
+    client.create_training_job(**training_request(service, "hasty", "import time; time.sleep(60)"))
+    client.stop_training_job(TrainingJobName="hasty")
+    assert wait_for_job(client, "hasty")["TrainingJobStatus"] == "Stopped"
+    assert not locks.is_held(service.root / "training-job" / "hasty" / "program.lock")
+
+
 def test_a_job_that_takes_too_long(service: LocalSageMaker, client: Any) -> None:
     """MaxRuntimeInSeconds ends it as a stop does, and the record says why."""
     _start(service, client, "slow", HONOURS, StoppingCondition={"MaxRuntimeInSeconds": 1})

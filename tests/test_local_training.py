@@ -201,6 +201,18 @@ def test_a_program_outside_the_code_is_not_run(service: LocalSageMaker, client: 
     assert job["FailureReason"].startswith("AlgorithmError: Framework Error: there is no ../../../state.json")
 
 
+def test_what_cannot_be_uploaded_fails_the_job(service: LocalSageMaker, client: Any) -> None:
+    """A job whose artifact or checkpoints have no place in S3 is Failed, and says which."""
+    put(service, "s3://bucket/output/no-place", b"an object where a folder has to be")
+    put(service, "s3://bucket/one-object", b"likewise")
+    write = "import os; open(os.environ['SM_MODEL_DIR'] + '/../checkpoints/state', 'w').close()"
+    no_place = _run(service, client, "no-place", "")
+    taken = _run(service, client, "taken", write, CheckpointConfig={"S3Uri": "s3://bucket/one-object"})
+    assert no_place["TrainingJobStatus"] == taken["TrainingJobStatus"] == "Failed"
+    assert no_place["FailureReason"].startswith("ClientError: Artifact upload failed: cannot store")
+    assert taken["FailureReason"].startswith("ClientError: Checkpoint upload failed: cannot store")
+
+
 def test_checkpoints_come_back_and_are_kept(service: LocalSageMaker, client: Any) -> None:
     """A second job finds what the first one left, and each one's last state is stored."""
     script = """

@@ -156,6 +156,7 @@ def test_what_cannot_be_stored_or_read_says_so(store: LocalStore, tmp_path: Path
         "gone": lambda: store.put_file(tmp_path / "gone", "s3://bucket/c"),
         str(tmp_path): lambda: store.put_file(tmp_path, "s3://bucket/c"),
         "s3://bucket/a": lambda: store.put_file(source, "s3://bucket/a"),
+        "part of its key is an object": lambda: store.put_file(source, "s3://bucket/a/b/x"),
         "s3://bucket/a/b/c": lambda: store.put_file(source, "s3://bucket/a/b/c"),
         "s3://bucket/a/": lambda: store.put_file(source, "s3://bucket/a/"),
         "s3://bucket": lambda: store.put_file(source, "s3://bucket"),

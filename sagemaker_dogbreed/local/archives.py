@@ -42,8 +42,6 @@ def unpack(archive: Path, folder: Path) -> None:
     try:
         with tarfile.open(archive, mode="r:gz") as tar:
             tar.extractall(staged, filter="data")
-        if folder.exists():
-            folder.rmdir()
         staged.rename(folder)
     except tarfile.FilterError as error:
         raise ValueError(f"it is not safe to unpack: {error}") from error
