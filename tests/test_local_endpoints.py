@@ -239,7 +239,7 @@ def test_deleting_an_endpoint(service: LocalSageMaker, client: Any, runtime: Any
         ),
         ("no-code", archive({"model.json": ""}), "has no folder code/"),
         ("unsafe", archive({"/tmp/../../escaped": ""}), "not safe to unpack"),
-        ("damaged", b"?", "cannot be unpacked"),
+        ("damaged", b"?", "neither a zip nor a tar file"),
     ],
     ids=["crashes", "no-code", "unsafe", "damaged"],
 )

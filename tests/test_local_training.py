@@ -176,8 +176,8 @@ def test_a_script_that_fails(
 def test_code_that_cannot_run_fails_the_job(service: LocalSageMaker, client: Any, tmp_path: Path) -> None:
     """As on AWS the job is accepted, and Failed with what is wrong with its code."""
     cases = {
-        "escape": (archive({"../escaped.py": "", "train.py": ""}), "not safe to unpack"),
-        "damaged": (b"no archive", "cannot be unpacked"),
+        "escape": (archive({"../escaped.py": "", "train.py": ""}), "leads out of the folder"),
+        "damaged": (b"no archive", "neither a zip nor a tar file"),
         "no-script": (archive({"other.py": ""}), "there is no train.py"),
         "missing": (None, "there is no object s3://bucket/missing/sourcedir.tar.gz"),
     }

@@ -1,13 +1,15 @@
-"""Archives of jobs and models: made the same from the same files, and unpacked with suspicion."""
+"""Archives of jobs and models: made the same from the same files."""
 
 from __future__ import annotations
 
 import gzip
-import shutil
 import tarfile
-import uuid
-import zlib
 from pathlib import Path
+
+from sagemaker_dogbreed.data.archive import extract
+
+_MAX_FILES = 1_000_000
+_MAX_BYTES = 500 * 10**9
 
 
 def pack(folder: Path, archive: Path) -> None:
@@ -32,20 +34,9 @@ def pack(folder: Path, archive: Path) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a tar.gz into a folder that is not there yet; nothing is left of an archive that is refused.
+    """Unpack an archive into a folder that is not there yet.
 
     Raises:
-        ValueError: The archive is damaged, or would write outside the folder.
+        ArchiveError: The archive is damaged or unsafe; nothing of it is left.
     """
-    staged = folder.with_name(f".{uuid.uuid4().hex}")
-    staged.mkdir(parents=True)
-    try:
-        with tarfile.open(archive, mode="r:gz") as tar:
-            tar.extractall(staged, filter="data")
-        staged.rename(folder)
-    except tarfile.FilterError as error:
-        raise ValueError(f"it is not safe to unpack: {error}") from error
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise ValueError(f"it cannot be unpacked: {error}") from error
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
+    extract(archive, folder, max_files=_MAX_FILES, max_total_bytes=_MAX_BYTES, progress=False)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from sagemaker_dogbreed.errors import StoreError
+from sagemaker_dogbreed.errors import ArchiveError, StoreError
 from sagemaker_dogbreed.local import archives, endpoint_status, locks
 from sagemaker_dogbreed.local.contract import clean_environment
 from sagemaker_dogbreed.local.log_files import LogWriter
@@ -81,7 +81,7 @@ class Hosting:
         try:
             self._store.get_file(url, archive)
             archives.unpack(archive, self._base / "model")
-        except (StoreError, ValueError) as error:
+        except (StoreError, ArchiveError) as error:
             raise HostingFailure(f"Failed to extract model data archive {url}: {error}") from error
         if not (self._base / "model" / "code").is_dir():
             raise HostingFailure(f"The model data archive {url} has no folder code/ with the serving code")

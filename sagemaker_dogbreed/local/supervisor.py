@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sagemaker_dogbreed.errors import StoreError
+from sagemaker_dogbreed.errors import ArchiveError, StoreError
 from sagemaker_dogbreed.local import archives, contract, locks, training_status
 from sagemaker_dogbreed.local.checkpoints import CheckpointSync
 from sagemaker_dogbreed.local.log_files import TRAINING_GROUP, LogWriter
@@ -97,7 +97,7 @@ class TrainingRun:
         try:
             self._store.get_file(str(source), archive)
             archives.unpack(archive, self._container.code)
-        except (StoreError, ValueError) as error:
+        except (StoreError, ArchiveError) as error:
             raise JobFailure(f"AlgorithmError: Framework Error: code archive {source}: {error}") from error
         script = self._container.code / str(program)
         if not script.is_file() or not script.resolve().is_relative_to(self._container.code.resolve()):
