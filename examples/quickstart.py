@@ -18,6 +18,7 @@ from pathlib import Path
 
 import sagemaker_dogbreed as sdb
 
+BREEDS = ("corgi", "dachshund", "dalmatian", "husky", "poodle", "pug")
 SHEET = Path("quickstart-predictions.png")
 MODEL = Path("quickstart-model.tar.gz")
 
@@ -27,7 +28,9 @@ def main() -> None:
     start = time.monotonic()
     session = sdb.Session.local()
     with tempfile.TemporaryDirectory() as folder:
-        photos = sdb.draw_cartoon_dogs(Path(folder) / "cartoon-dogs", images_per_breed=60)
+        photos = sdb.draw_cartoon_dogs(
+            Path(folder) / "cartoon-dogs", breeds=BREEDS, images_per_breed=200, image_size=96
+        )
 
         step("1. Data set: checked, split and uploaded")
         dataset = session.upload(sdb.DatasetSpec(source=str(photos)))
@@ -35,9 +38,16 @@ def main() -> None:
 
         step("2. Training job: no pretrained weights, every layer learns")
         training = sdb.TrainingSpec(
-            backbone="resnet18", weights="none", finetune="full", head="linear", image_size=64,
-            epochs=14, batch_size=32, learning_rate=0.001,
-        )  # fmt: skip
+            backbone="shufflenet_v2_x0_5",
+            weights="none",
+            finetune="full",
+            head="linear",
+            image_size=64,
+            epochs=25,
+            batch_size=32,
+            learning_rate=0.003,
+            patience=10,
+        )
         job = session.train(training, dataset).wait(logs=True)
         result = job.result()
 

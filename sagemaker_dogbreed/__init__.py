@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from sagemaker_dogbreed.analysis.prediction import ClassProbability as ClassProbability
     from sagemaker_dogbreed.analysis.prediction import Prediction as Prediction
     from sagemaker_dogbreed.analysis.prediction_sheet import draw_predictions as draw_predictions
-    from sagemaker_dogbreed.data.cartoon_dogs import draw_cartoon_dogs as draw_cartoon_dogs
-    from sagemaker_dogbreed.data.cartoon_dogs import draw_dog as draw_dog
+    from sagemaker_dogbreed.data.cartoon.dogs import draw_cartoon_dogs as draw_cartoon_dogs
+    from sagemaker_dogbreed.data.cartoon.dogs import draw_dog as draw_dog
     from sagemaker_dogbreed.data.dataset import Dataset as Dataset
     from sagemaker_dogbreed.data.prepare import PreparedDataset as PreparedDataset
     from sagemaker_dogbreed.data.prepare import prepare as prepare
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 _ROOMS = {
     "analysis.prediction": ("ClassProbability", "Prediction"),
     "analysis.prediction_sheet": ("draw_predictions",),
-    "data.cartoon_dogs": ("draw_cartoon_dogs", "draw_dog"),
+    "data.cartoon.dogs": ("draw_cartoon_dogs", "draw_dog"),
     "data.dataset": ("Dataset",),
     "data.prepare": ("PreparedDataset", "prepare"),
     "data.report": ("InspectionReport",),

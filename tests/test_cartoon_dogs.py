@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from sagemaker_dogbreed.data.cartoon_breeds import BREEDS
-from sagemaker_dogbreed.data.cartoon_dogs import draw_cartoon_dogs, draw_dog
+from sagemaker_dogbreed.data.cartoon.breeds import BREEDS
+from sagemaker_dogbreed.data.cartoon.dogs import draw_cartoon_dogs, draw_dog
 from sagemaker_dogbreed.errors import DatasetError, SpecError
 
 
@@ -58,7 +58,7 @@ def test_leaving_breeds_out_changes_no_other(tmp_path: Path) -> None:
 def test_the_hash_seed_plays_no_part(hash_seed: str) -> None:
     """Another process with another hash seed draws the same picture."""
     script = (
-        "import sys; from sagemaker_dogbreed.data.cartoon_dogs import draw_dog; "
+        "import sys; from sagemaker_dogbreed.data.cartoon.dogs import draw_dog; "
         "sys.stdout.buffer.write(draw_dog('husky', seed=5, image_size=24).tobytes())"
     )
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}

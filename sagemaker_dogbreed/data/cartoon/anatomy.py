@@ -7,8 +7,8 @@ import random
 
 import attrs
 
-from sagemaker_dogbreed.data.cartoon_breeds import Breed, Color
-from sagemaker_dogbreed.data.cartoon_canvas import Frame, Shape, tufted
+from sagemaker_dogbreed.data.cartoon.breeds import Breed, Color
+from sagemaker_dogbreed.data.cartoon.canvas import Frame, Shape, tufted
 
 
 @attrs.frozen(kw_only=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from sagemaker_dogbreed.data.cartoon_anatomy import Skeleton
-from sagemaker_dogbreed.data.cartoon_breeds import Coat, Color
-from sagemaker_dogbreed.data.cartoon_canvas import Canvas, mix
+from sagemaker_dogbreed.data.cartoon.anatomy import Skeleton
+from sagemaker_dogbreed.data.cartoon.breeds import Coat, Color
+from sagemaker_dogbreed.data.cartoon.canvas import Canvas, mix
 
 
 def mark_body(canvas: Canvas, dog: Skeleton, coat: Coat, rng: random.Random) -> None:

@@ -7,11 +7,11 @@ import random
 import attrs
 from PIL import Image
 
-from sagemaker_dogbreed.data.cartoon_anatomy import Pose, Skeleton
-from sagemaker_dogbreed.data.cartoon_breeds import Breed, Coat, Color
-from sagemaker_dogbreed.data.cartoon_canvas import Canvas, Frame, mix
-from sagemaker_dogbreed.data.cartoon_markings import mark_body, mark_face
-from sagemaker_dogbreed.data.cartoon_scenes import paint_scene
+from sagemaker_dogbreed.data.cartoon.anatomy import Pose, Skeleton
+from sagemaker_dogbreed.data.cartoon.breeds import Breed, Coat, Color
+from sagemaker_dogbreed.data.cartoon.canvas import Canvas, Frame, mix
+from sagemaker_dogbreed.data.cartoon.markings import mark_body, mark_face
+from sagemaker_dogbreed.data.cartoon.scenes import paint_scene
 
 _OVERSAMPLING = 3
 _INK = (44, 34, 34)

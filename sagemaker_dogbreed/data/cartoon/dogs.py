@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sagemaker_dogbreed.data.cartoon_breeds import BREEDS, Breed
-from sagemaker_dogbreed.data.cartoon_drawing import paint_picture
+from sagemaker_dogbreed.data.cartoon.breeds import BREEDS, Breed
+from sagemaker_dogbreed.data.cartoon.drawing import paint_picture
 from sagemaker_dogbreed.errors import DatasetError, SpecError
 
 if TYPE_CHECKING:

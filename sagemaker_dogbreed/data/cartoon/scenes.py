@@ -6,8 +6,8 @@ import random
 
 from PIL import Image
 
-from sagemaker_dogbreed.data.cartoon_breeds import Color
-from sagemaker_dogbreed.data.cartoon_canvas import Canvas, Frame, mix
+from sagemaker_dogbreed.data.cartoon.breeds import Color
+from sagemaker_dogbreed.data.cartoon.canvas import Canvas, Frame, mix
 
 
 def paint_scene(canvas: Canvas, page: Frame, rng: random.Random) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import attrs
 from PIL import Image, ImageDraw
 
-from sagemaker_dogbreed.data.cartoon_breeds import Color
+from sagemaker_dogbreed.data.cartoon.breeds import Color
 
 Point = tuple[float, float]
 Shape = list[Point]

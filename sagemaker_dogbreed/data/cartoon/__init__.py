@@ -1,0 +1,1 @@
+"""Cartoon dogs: a labelled data set that is drawn on the spot."""
