@@ -215,7 +215,7 @@ class Session:
     def _upload_source(self) -> str:
         """Upload the code of jobs; the same code ends at the same place."""
         with tempfile.TemporaryDirectory() as folder:
-            archive = packaging.source_archive(Path(folder) / "sourcedir.tar.gz")
+            archive = packaging.source_archive(Path(folder))
             uri = f"s3://{self.bucket}/code/{_digest(archive)}/sourcedir.tar.gz"
             self.store.put_file(archive, uri)
         return uri
