@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from test_local_support import create_endpoint, end_processes, model_archive, wait_for_endpoint
+from support import create_endpoint, model_archive, wait_for_endpoint
 
 from sagemaker_dogbreed.local.service import LocalSageMaker
 
 JPEG = bytes(range(256)) + b"\xff\xd8\xff\xe0\r\n\0"
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSageMaker]:
-    service = LocalSageMaker(tmp_path_factory.mktemp("sagemaker"), grace_seconds=0.5)
-    yield service
-    end_processes(service.root)
-
-
-@pytest.fixture(scope="module")
-def client(service: LocalSageMaker) -> Any:
-    return service.boto_session().client("sagemaker")
-
-
-@pytest.fixture(scope="module")
-def runtime(service: LocalSageMaker) -> Any:
-    return service.boto_session().client("sagemaker-runtime")
 
 
 @pytest.fixture(scope="module")

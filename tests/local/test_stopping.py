@@ -8,14 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from test_local_support import end_processes, eventually, training_request, wait_for_job
+from support import eventually, training_request, wait_for_job
 
 from sagemaker_dogbreed.local import locks
 from sagemaker_dogbreed.local.service import LocalSageMaker
@@ -40,18 +39,6 @@ IGNORES = """
     print("ready", flush=True)
     time.sleep(60)
 """
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSageMaker]:
-    service = LocalSageMaker(tmp_path_factory.mktemp("sagemaker"), grace_seconds=0.5)
-    yield service
-    end_processes(service.root)
-
-
-@pytest.fixture(scope="module")
-def client(service: LocalSageMaker) -> Any:
-    return service.boto_session().client("sagemaker")
 
 
 def _start(service: LocalSageMaker, client: Any, name: str, script: str, **changes: Any) -> Path:

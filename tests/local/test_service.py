@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from test_local_support import end_processes, put, training_request, wait_for_job
+from support import end_processes, put, training_request, wait_for_job
 
 from sagemaker_dogbreed.errors import UnsupportedError
 from sagemaker_dogbreed.local.service import LocalSageMaker
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSageMaker]:
-    service = LocalSageMaker(tmp_path_factory.mktemp("sagemaker"))
-    yield service
-    end_processes(service.root)
-
-
-@pytest.fixture(scope="module")
-def client(service: LocalSageMaker) -> Any:
-    return service.boto_session().client("sagemaker")
 
 
 def _code(caught: pytest.ExceptionInfo[ClientError]) -> str:

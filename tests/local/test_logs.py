@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from test_local_support import end_processes, training_request, wait_for_job
+from support import end_processes, training_request, wait_for_job
 
 from sagemaker_dogbreed.local.log_files import LogWriter
 from sagemaker_dogbreed.local.service import LocalSageMaker

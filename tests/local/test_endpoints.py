@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from test_local_support import (
+from support import (
     SERVER,
     archive,
     create_endpoint,
-    end_processes,
     eventually,
     model_archive,
     wait_for_endpoint,
@@ -52,23 +51,6 @@ PORT_TAKEN = """
 
 def _variant(model: str) -> dict[str, Any]:
     return {"VariantName": "v", "ModelName": model, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSageMaker]:
-    service = LocalSageMaker(tmp_path_factory.mktemp("sagemaker"), grace_seconds=0.5)
-    yield service
-    end_processes(service.root)
-
-
-@pytest.fixture(scope="module")
-def client(service: LocalSageMaker) -> Any:
-    return service.boto_session().client("sagemaker")
-
-
-@pytest.fixture(scope="module")
-def runtime(service: LocalSageMaker) -> Any:
-    return service.boto_session().client("sagemaker-runtime")
 
 
 def _failure(client: Any, name: str) -> str:

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
-from test_local_support import archive, end_processes, eventually, put, training_request, wait_for_job
+from support import archive, eventually, put, training_request, wait_for_job
 
 from sagemaker_dogbreed.local.service import LocalSageMaker
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSageMaker]:
-    service = LocalSageMaker(tmp_path_factory.mktemp("sagemaker"), grace_seconds=0.5)
-    yield service
-    end_processes(service.root)
-
-
-@pytest.fixture(scope="module")
-def client(service: LocalSageMaker) -> Any:
-    return service.boto_session().client("sagemaker")
 
 
 def _run(service: LocalSageMaker, client: Any, name: str, script: str, **changes: Any) -> dict[str, Any]:
