@@ -48,8 +48,12 @@ def main() -> None:
             learning_rate=0.003,
             patience=10,
         )
-        job = session.train(training, dataset).wait(logs=True)
-        result = job.result()
+        job = session.train(training, dataset)
+        try:
+            result = job.wait(logs=True).result()
+        except KeyboardInterrupt:
+            job.stop()
+            raise SystemExit(f"interrupted; training job {job.name} is being stopped") from None
 
         step("3. Endpoint: the trained model, answering over HTTP")
         unseen = {breed: sdb.draw_dog(breed, seed=12345, image_size=256) for breed in dataset.classes}

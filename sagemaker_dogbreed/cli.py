@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
+import os
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sagemaker_dogbreed.errors import DogbreedError
@@ -17,15 +22,31 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 0 done, 1 it failed, 2 wrong usage, 130 interrupted."""
     arguments = _parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of jobs must reach a log file when they are known, not when all is over.
+        sys.stdout.reconfigure(line_buffering=True)
     try:
         arguments.command(arguments)
-    except DogbreedError as error:
+    except BrokenPipeError:
+        # The reader has seen enough; nothing more can be said, and Python would try to at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (DogbreedError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted; a job that was started goes on (see the commands: logs, stop)", file=sys.stderr)
+        print(f"interrupted; see what runs with: {_command(arguments)} list", file=sys.stderr)
         return 130
     return 0
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """Return how this command line is called, as a person types it."""
+    python = Path(sys.executable)
+    with contextlib.suppress(ValueError):
+        python = python.relative_to(Path.cwd())
+    root = ["--root", arguments.root] if arguments.root else []
+    return shlex.join([str(python), "-m", "sagemaker_dogbreed", *root])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     schema = commands.add_parser("schema", help="print the JSON Schema of configuration files")
     schema.set_defaults(command=_schema)
 
+    everything = commands.add_parser("list", help="list training jobs and endpoints with their states")
+    everything.set_defaults(command=_list)
+
     logs = commands.add_parser("logs", help="print a training job's log")
     logs.add_argument("job", help="name of the training job")
     logs.add_argument("--follow", action="store_true", help="go on until the job has ended")
@@ -56,6 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     stop = commands.add_parser("stop", help="stop a training job")
     stop.add_argument("job", help="name of the training job")
     stop.set_defaults(command=_stop)
+
+    deploy = commands.add_parser("deploy", help="bring a finished training job's model into service")
+    deploy.add_argument("job", help="name of the training job")
+    deploy.add_argument("--name", help="name of the endpoint; default: made up")
+    deploy.set_defaults(command=_deploy)
 
     predict = commands.add_parser("predict", help="ask an endpoint what images show")
     predict.add_argument("endpoint", help="name of the endpoint")
@@ -92,9 +121,12 @@ def _run(arguments: argparse.Namespace) -> None:
     workflow = Workflow.from_yaml(arguments.config, arguments.overrides)
     result = workflow.run(_session(arguments), logs=arguments.logs)
     if result.predictor is not None:
-        name, root = result.predictor.endpoint_name, f" --root {arguments.root}" if arguments.root else ""
-        print(f"Ask it:    python -m sagemaker_dogbreed{root} predict {name} PICTURE ...")
-        print(f"Delete it: python -m sagemaker_dogbreed{root} delete {name}")
+        _print_use(arguments, result.predictor.endpoint_name)
+
+
+def _print_use(arguments: argparse.Namespace, endpoint_name: str) -> None:
+    print(f"Ask it:    {_command(arguments)} predict {endpoint_name} PICTURE ...")
+    print(f"Delete it: {_command(arguments)} delete {endpoint_name}")
 
 
 def _plan(arguments: argparse.Namespace) -> None:
@@ -107,6 +139,30 @@ def _schema(_arguments: argparse.Namespace) -> None:
     from sagemaker_dogbreed.config.schema import schema
 
     print(json.dumps(schema(), indent=2))
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    sagemaker = _session(arguments).clients.sagemaker
+    for page in sagemaker.get_paginator("list_training_jobs").paginate():
+        for job in page["TrainingJobSummaries"]:
+            print(f"training job  {job['TrainingJobStatus']:<11} {job['TrainingJobName']}")
+    for page in sagemaker.get_paginator("list_endpoints").paginate():
+        for endpoint in page["Endpoints"]:
+            print(f"endpoint      {endpoint['EndpointStatus']:<11} {endpoint['EndpointName']}")
+
+
+def _deploy(arguments: argparse.Namespace) -> None:
+    from sagemaker_dogbreed.specs.endpoint import EndpointSpec
+
+    session = _session(arguments)
+    predictor = session.deploy(EndpointSpec(name=arguments.name), session.training_job(arguments.job).model)
+    try:
+        predictor.wait()
+    except BaseException:
+        predictor.delete()
+        raise
+    print(f"Endpoint {predictor.endpoint_name} is in service")
+    _print_use(arguments, predictor.endpoint_name)
 
 
 def _logs(arguments: argparse.Namespace) -> None:

@@ -24,14 +24,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from sagemaker_dogbreed.data.report import InspectionReport
 
 
 class DogbreedError(Exception):
-    """Base of all errors raised on purpose by this library."""
+    """Base of all errors raised on purpose by this library; they survive pickling, as pools need."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[DogbreedError], arguments: tuple[Any, ...], state: dict[str, Any]) -> DogbreedError:
+    # Not through __init__, which takes other arguments than the message.
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    return error
 
 
 class SpecError(DogbreedError, ValueError):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from botocore.exceptions import ClientError
@@ -15,12 +14,11 @@ from sagemaker_dogbreed.errors import EndpointError, EndpointFailedError, Invoca
 from sagemaker_dogbreed.jobs.endpoint import delete_endpoint
 from sagemaker_dogbreed.jobs.missing import is_missing
 from sagemaker_dogbreed.jobs.polling import Poller
-from sagemaker_dogbreed.payload import Payload, payload
+from sagemaker_dogbreed.payload import Payload, Picture, payload
+from sagemaker_dogbreed.requests.names import NAME_RULE, is_resource_name
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from PIL import Image
 
 
 class Predictor:
@@ -30,6 +28,8 @@ class Predictor:
     """
 
     def __init__(self, endpoint_name: str, clients: Any, poller: Poller) -> None:
+        if not is_resource_name(endpoint_name):
+            raise EndpointError(f"{endpoint_name!r} is not the name of an endpoint: {NAME_RULE}")
         self.endpoint_name = endpoint_name
         self._clients = clients
         self._poller = poller
@@ -83,27 +83,24 @@ class Predictor:
         return self
 
     @overload
-    def predict(  # type: ignore[overload-overlap]  # a str is iterable too; this signature wins
-        self, picture: str | os.PathLike[str] | bytes | Image.Image
-    ) -> Prediction: ...
+    def predict(self, picture: Picture) -> Prediction: ...  # type: ignore[overload-overlap]  # str is a sequence
     @overload
-    def predict(
-        self, picture: Iterable[str | os.PathLike[str] | bytes | Image.Image]
-    ) -> list[Prediction]: ...
+    def predict(self, picture: Sequence[Picture] | Iterator[Picture]) -> list[Prediction]: ...
 
     def predict(self, picture: Any) -> Prediction | list[Prediction]:
         """Classify a picture, or each of several; waits for the endpoint first if it must.
 
         Args:
-            picture: A file's path, an http(s) URL (the endpoint fetches it), encoded bytes or a PIL
-                image; or a list of these.
+            picture: A file's path, an http(s) URL (the endpoint fetches it), encoded bytes, an open
+                binary file or a PIL image; or a list of these.
 
         Raises:
             InvocationError: A picture cannot be read, or the endpoint refused it or failed; the
                 message names the picture.
             EndpointFailedError: The endpoint did not come into service.
         """
-        many = isinstance(picture, Iterable) and not isinstance(picture, (str, bytes, bytearray))
+        single = isinstance(picture, (str, bytes, bytearray, memoryview)) or hasattr(picture, "read")
+        many = isinstance(picture, (Sequence, Iterator)) and not single
         payloads = [payload(each) for each in picture] if many else [payload(picture)]
         if not self._in_service:
             self.wait()

@@ -13,11 +13,12 @@ import attrs
 
 from sagemaker_dogbreed import packaging
 from sagemaker_dogbreed.data.dataset import Dataset
-from sagemaker_dogbreed.errors import MissingExtraError, SpecError, StoreError
+from sagemaker_dogbreed.errors import MissingExtraError, SpecError
 from sagemaker_dogbreed.jobs.endpoint import start_endpoint
 from sagemaker_dogbreed.jobs.polling import Poller
 from sagemaker_dogbreed.jobs.training_job import ModelArtifact, TrainingJob, submit
 from sagemaker_dogbreed.predictor import Predictor
+from sagemaker_dogbreed.preflight import check_checkpoints, check_endpoint_name, check_training
 from sagemaker_dogbreed.requests.endpoint import EndpointRequests, create_endpoint
 from sagemaker_dogbreed.requests.names import unique_name
 from sagemaker_dogbreed.requests.training_job import TrainingLocations, create_training_job
@@ -115,6 +116,8 @@ class Session:
         from sagemaker_dogbreed.data.prepare import prepare
         from sagemaker_dogbreed.data.sync import sync
 
+        _expect(spec, DatasetSpec, "upload")
+        self.store.check_writable()
         prepared = prepare(spec, self._cache_dir, progress=progress)
         return sync(prepared, self.store, self.bucket, progress=progress)
 
@@ -128,10 +131,17 @@ class Session:
                 continued, after it was killed, say; default: start from the beginning.
 
         Raises:
+            UnsupportedError: The spec asks for what is not carried out yet.
             SpecError: The weights file does not exist.
             StoreError: Code or weights cannot be uploaded.
-            JobError: SageMaker refused the request; with its reason.
+            JobError: There is nothing to resume from, or SageMaker refused the request; with its reason.
         """
+        _expect(spec, TrainingSpec, "train")
+        _expect(dataset, Dataset, "train")
+        check_training(spec, self.store)
+        if resume_from is not None:
+            self.training_job(resume_from).describe()
+            check_checkpoints(self.store, self._checkpoint_uri(resume_from), resume_from)
         name = unique_name(spec.name or "dogbreed")
         channels = dict(dataset.channels)
         if spec.weights_source is not None:
@@ -164,7 +174,7 @@ class Session:
             source_archive_uri=source_archive_uri,
             channels=channels,
             output_uri=f"s3://{self.bucket}/jobs",
-            checkpoint_uri=f"s3://{self.bucket}/jobs/{resume_from or job_name}/checkpoints",
+            checkpoint_uri=self._checkpoint_uri(resume_from or job_name),
             dataset_version=dataset_version,
         )
         return create_training_job(spec, job_name, locations)
@@ -182,9 +192,12 @@ class Session:
                 print(predictor.predict("dog.jpg"))
 
         Raises:
-            EndpointError: SageMaker refused a request, because the name is in use, say.
+            EndpointError: The name is in use, or SageMaker refused a request; with its reason.
         """
+        _expect(spec, EndpointSpec, "deploy")
+        _expect(model, ModelArtifact, "deploy")
         name = spec.name or unique_name("dogbreed")
+        check_endpoint_name(self.clients.sagemaker, name)
         start_endpoint(self.clients.sagemaker, self.endpoint_requests(spec, name, model))
         return self.predictor(name)
 
@@ -212,6 +225,9 @@ class Session:
         self.store.get_file(model.uri, path)
         return path
 
+    def _checkpoint_uri(self, job_name: str) -> str:
+        return f"s3://{self.bucket}/jobs/{job_name}/checkpoints"
+
     def _upload_source(self) -> str:
         """Upload the code of jobs; the same code ends at the same place."""
         with tempfile.TemporaryDirectory() as folder:
@@ -223,17 +239,17 @@ class Session:
     def _upload_weights(self, source: str) -> str:
         """Return the prefix of a weights file, uploading it if it lies on this machine."""
         if source.startswith("s3://"):
-            if not self.store.list(source):
-                raise StoreError(f"training.weights: there is nothing at {source}")
             return source
         path = Path(source).expanduser()
-        if not path.is_file():
-            raise SpecError(
-                f"weights: there is no file {source!r}; give imagenet, none, or a weights file's path"
-            )
         prefix = f"s3://{self.bucket}/weights/{_digest(path)}"
         self.store.put_file(path, f"{prefix}/{path.name}")
         return prefix + "/"
+
+
+def _expect(value: object, kind: type, verb: str) -> None:
+    if not isinstance(value, kind):
+        hint = " (a finished job has one: job.model)" if kind is ModelArtifact else ""
+        raise SpecError(f"{verb} takes a {kind.__name__}{hint}, got {value!r}")
 
 
 def _digest(path: Path) -> str:

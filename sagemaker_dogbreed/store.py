@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -49,6 +50,9 @@ class Store(Protocol):
 
     def exists(self, uri: str) -> bool:
         """Return whether there is an object of exactly this URI."""
+
+    def check_writable(self) -> None:
+        """Raise StoreError where objects could not be stored."""
 
     def delete(self, prefix_uri: str) -> None:
         """Delete the objects of a prefix; none is no error."""
@@ -106,6 +110,25 @@ class LocalStore:
         bucket, key = parse_s3_uri(uri)
         return self.root.joinpath("s3", bucket, *key.removesuffix("/").split("/"))
 
+    def check_writable(self) -> None:
+        """Make the root if it is missing, and make sure that files can be made in it.
+
+        Raises:
+            StoreError: They cannot; the message names the root and how to choose another.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self.root, prefix=".probe-"):
+                pass
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            if isinstance(error, FileExistsError | NotADirectoryError):
+                reason = "it, or a part of its path, is a file"
+            raise StoreError(
+                f"the folder {self.root} cannot be written: {reason}; choose another with "
+                "Session.local(root), --root or SAGEMAKER_DOGBREED_HOME"
+            ) from error
+
     def put_file(self, source: Path, uri: str) -> None:
         """Store a file as an object: a hard link, or a copy where links are refused.
 
@@ -113,7 +136,7 @@ class LocalStore:
             StoreError: The file cannot be read, or the object cannot be written.
         """
         target = self._object_path(uri)
-        with _store_errors(f"store {source} as {uri}"):
+        with _store_errors(f"store {source} as {uri}", self.check_writable):
             if target.is_dir():
                 raise IsADirectoryError(f"there are objects beneath {uri}/")
             try:
@@ -191,8 +214,8 @@ class LocalStore:
             StoreError: The objects cannot be deleted.
         """
         target = self.path(prefix_uri)
-        trash = self._incoming() / uuid.uuid4().hex
-        with _store_errors(f"delete {prefix_uri}"):
+        with _store_errors(f"delete {prefix_uri}", self.check_writable):
+            trash = self._incoming() / uuid.uuid4().hex
             try:
                 target.rename(trash)
             except (FileNotFoundError, NotADirectoryError):
@@ -239,8 +262,11 @@ def _place(source: Path, target: Path, staging: Path) -> None:
 
 
 @contextlib.contextmanager
-def _store_errors(action: str) -> Iterator[None]:
+def _store_errors(action: str, check_root: Callable[[], None] | None = None) -> Iterator[None]:
+    """Raise StoreError about an action that failed, unless ``check_root`` raises one about the root."""
     try:
         yield
     except (OSError, ValueError) as error:
+        if check_root is not None:
+            check_root()
         raise StoreError(f"cannot {action}: {error}") from error

@@ -11,11 +11,12 @@ import attrs
 
 from sagemaker_dogbreed.config.files import Overrides, load
 from sagemaker_dogbreed.data.dataset import Dataset, channel_uris, dataset_uri
-from sagemaker_dogbreed.errors import UnsupportedError
 from sagemaker_dogbreed.jobs.training_job import ModelArtifact, TrainingJob, TrainingResult
 from sagemaker_dogbreed.predictor import Predictor
+from sagemaker_dogbreed.preflight import check_endpoint_name, check_training
 from sagemaker_dogbreed.requests.names import unique_name
 from sagemaker_dogbreed.session import Session
+from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.workflow import WorkflowSpec
 
 
@@ -126,41 +127,39 @@ class Workflow:
             report: Receives a line of text for each step.
 
         Raises:
-            UnsupportedError: The specs ask for what the session cannot do; raised before anything starts.
+            UnsupportedError: The specs ask for what is not carried out yet; raised before anything starts.
             DogbreedError: A step failed; see ``Session`` and the handles for each.
         """
-        self._refuse_unsupported()
         session = session or Session.local()
+        endpoint = self.spec.endpoint
+        check_training(self.spec.training, session.store, tuning=self.spec.tuning)
+        if endpoint is not None and endpoint.name is not None:
+            check_endpoint_name(session.clients.sagemaker, endpoint.name)
         dataset = session.upload(self.spec.dataset, progress=progress)
         report(str(dataset.report))
         report(f"Data set {dataset.name}, version {dataset.version}: {dataset.uri}")
         job = session.train(self.spec.training, dataset)
         report(f"Training job {job.name} started")
-        training = job.wait(logs=logs).result()
+        try:
+            training = job.wait(logs=logs).result()
+        except KeyboardInterrupt:
+            report(f"Interrupted; training job {job.name} goes on until it ends or is stopped")
+            raise
         report(f"Training job {training}")
-        predictor = None
-        if self.spec.endpoint is not None:
-            predictor = session.deploy(self.spec.endpoint, training.model)
-            report(f"Endpoint {predictor.endpoint_name} is being created")
-            try:
-                predictor.wait()
-            except BaseException:
-                # Nothing that costs is left behind by a deployment that failed or was given up.
-                predictor.delete()
-                raise
-            report(f"Endpoint {predictor.endpoint_name} is in service")
+        predictor = self._deploy(session, endpoint, training.model, report) if endpoint is not None else None
         return WorkflowResult(dataset=dataset, training_job=job, training=training, predictor=predictor)
 
-    def _refuse_unsupported(self) -> None:
-        asked = {
-            "tuning": self.spec.tuning,
-            "training.debugger": self.spec.training.debugger,
-            "training.profiler": self.spec.training.profiler,
-        }
-        unsupported = [path for path, part in asked.items() if part is not None]
-        if unsupported:
-            options = " ".join(f"--set {path}=null" for path in unsupported)
-            raise UnsupportedError(
-                f"this version checks {', '.join(unsupported)} but does not run "
-                f"{'it' if len(unsupported) == 1 else 'them'} yet; leave out with: {options}"
-            )
+    def _deploy(
+        self, session: Session, spec: EndpointSpec, model: ModelArtifact, report: Callable[[str], None]
+    ) -> Predictor:
+        predictor = session.deploy(spec, model)
+        report(f"Endpoint {predictor.endpoint_name} is being created")
+        try:
+            predictor.wait()
+        except BaseException:
+            # Nothing that costs is left behind by a deployment that failed or was given up.
+            predictor.delete()
+            report(f"The endpoint is removed again; the model of training job {model.job_name} is kept")
+            raise
+        report(f"Endpoint {predictor.endpoint_name} is in service")
+        return predictor

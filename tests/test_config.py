@@ -193,6 +193,8 @@ def test_overrides_replace_any_field():
     assert spec.training.epochs == 3
     assert spec.tuning.ranges == {"batch_size": CategoricalRange(values=(32, 64))}
     assert spec.endpoint is None
+    assert loads(text, "training.epochs=3").training.epochs == 3
+    assert loads(text, {"dataset.source": Path("photos") / "dogs"}).dataset.source == "photos/dogs"
     compute = ComputeSpec(instance_type="ml.g5.xlarge")
     assert loads(text, {"training.compute": compute}).training.compute == compute
 

@@ -161,21 +161,18 @@ def test_the_endpoint_does_not_fetch_from_private_addresses(predictor):
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("picture", "message"),
-    [
-        ("missing.jpg", "'missing.jpg' cannot be read"),
-        (b"", "is empty"),
-        (b"\xff" * 25_000_001, "takes 25,000,000 at most"),
-        (3, "a int is no picture"),
-        ("bad\0name.jpg", "cannot be read"),
-    ],
-)
-def test_what_is_no_picture_is_refused_before_it_is_sent(predictor, picture, message):
-    """A missing file, nothing, too much, or another type never reaches the endpoint."""
-    with pytest.raises(sdb.InvocationError) as caught:
-        predictor.predict(picture)
-    assert message in str(caught.value)
+def test_what_is_no_picture_never_reaches_the_endpoint(predictor):
+    """One thing in a list that is no picture, and nothing is sent."""
+    with pytest.raises(sdb.InvocationError, match=r"'missing\.jpg' cannot be read"):
+        predictor.predict([Image.new("RGB", (8, 8)), "missing.jpg"])
+
+
+def test_an_open_file_and_an_iterator_are_understood(predictor, photos):
+    """An open file is one picture; an iterator is many."""
+    path = photos / "pug" / "pug_0001.jpg"
+    with path.open("rb") as file:
+        assert predictor.predict(file) == predictor.predict(path)
+    assert predictor.predict(iter([path])) == [predictor.predict(path)]
 
 
 def test_an_endpoint_is_attached_by_name(session, predictor, photos):
@@ -270,9 +267,50 @@ def test_names_that_do_not_exist_are_named(session):
     """Attaching to nothing says that there is nothing of this name."""
     with pytest.raises(sdb.JobError, match="there is no training job 'nope'"):
         session.training_job("nope").wait()
+    with pytest.raises(sdb.JobError, match="there is no training job 'nope'"):
+        list(session.training_job("nope").logs())
     with pytest.raises(sdb.EndpointError, match="there is no endpoint 'nope'"):
         session.predictor("nope").predict(b"x")
     session.predictor("nope").delete()
+
+
+def test_going_on_from_a_job_that_does_not_exist_is_refused(session, dataset, job):
+    """A wrong name never trains from the beginning in silence."""
+    with pytest.raises(sdb.JobError, match="there is no training job 'nope'"):
+        session.train(TINY, dataset, resume_from="nope")
+    again = session.train(TINY.with_hyperparameters({"epochs": 2}), dataset, resume_from=job.name)
+    assert any("Resuming after epoch 1" in line for line in again.wait(timeout_seconds=240).logs())
+
+
+def test_what_a_verb_does_not_take_is_named(session, dataset, job):
+    """A handle in place of a model, or a mapping in place of a spec, says what is wanted."""
+    with pytest.raises(sdb.SpecError, match=r"takes a ModelArtifact \(a finished job has one: job\.model\)"):
+        session.deploy(sdb.EndpointSpec(), job)
+    with pytest.raises(sdb.SpecError, match="upload takes a DatasetSpec"):
+        session.upload({"source": "photos"})
+
+
+def test_rules_that_are_not_run_are_refused(session, dataset):
+    """Debugger rules are not passed over in silence, whichever way the job is started."""
+    spec = attrs.evolve(TINY, debugger=sdb.DebuggerSpec(rules=["Overfit"]))
+    with pytest.raises(sdb.UnsupportedError, match=r"training\.debugger"):
+        session.train(spec, dataset)
+
+
+@pytest.mark.parametrize("name", ["../x", "a b", "", None, "under_score"])
+def test_names_that_cannot_be_are_refused(session, name):
+    """A name that SageMaker could not have given is an error of ours, at once."""
+    with pytest.raises(sdb.JobError, match="is not the name of a training job"):
+        session.training_job(name)
+    with pytest.raises(sdb.EndpointError, match="is not the name of an endpoint"):
+        session.predictor(name)
+
+
+def test_a_job_that_runs_out_of_time_says_so(session, dataset):
+    """The error names the limit, not somebody who stopped the job."""
+    spec = attrs.evolve(TINY, compute=sdb.ComputeSpec(max_runtime_seconds=1))
+    with pytest.raises(sdb.JobStoppedError, match="max_runtime_seconds"):
+        session.train(spec, dataset).wait(timeout_seconds=120)
 
 
 @pytest.mark.parametrize(
@@ -321,9 +359,33 @@ def test_the_command_line_runs_the_whole_flow(photos, tmp_path, capfd):
     assert "%" in capfd.readouterr().out
     assert main([*options, "predict", "from-file", "missing.jpg"]) == 1
     assert "error: picture 'missing.jpg' cannot be read" in capfd.readouterr().err
+    assert main([*options, "run", str(config)]) == 1
+    assert "there is an endpoint of this name already" in capfd.readouterr().err
     assert main([*options, "delete", "from-file"]) == 0
+    assert main([*options, "list"]) == 0
+    listed = capfd.readouterr().out.splitlines()
+    name = next(line.split()[-1] for line in listed if line.startswith("training job  Completed"))
+    assert main([*options, "deploy", name, "--name", "by-hand"]) == 0
+    assert main([*options, "delete", "by-hand"]) == 0
+    assert main([*options, "delete", "../x"]) == 1
+    assert "is not the name of an endpoint" in capfd.readouterr().err
     assert main([*options, "delete", "nope"]) == 1
     assert "there is no endpoint 'nope'" in capfd.readouterr().err
+
+
+def test_a_reader_that_leaves_early_is_no_error_of_ours(tmp_path):
+    """Output into a closed pipe, or onto a full disk, ends without a stack trace."""
+    command = [sys.executable, "-m", "sagemaker_dogbreed", "schema"]
+    with Path("/dev/full").open("wb") as full:
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    run = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
 
 
 def test_a_plan_sends_nothing(photos, tmp_path, capsys):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from pathlib import Path
 from typing import get_type_hints
 
 import attrs
@@ -26,6 +28,8 @@ from sagemaker_dogbreed.container import hparams
 REFUSED = [
     (lambda: DatasetSpec(source=""), "source must not be empty"),
     (lambda: DatasetSpec(source="x", name="no spaces"), "name must match"),
+    (lambda: DatasetSpec(source="x", prefix="../../x"), "prefix must match"),
+    (lambda: DatasetSpec(source="x", prefix="data/.."), "prefix must match"),
     (lambda: DatasetSpec(source="x", sha256="abc"), "sha256 must match"),
     (lambda: DatasetSpec(source="x", checks={"blurry": "error"}), "has no check 'blurry'"),
     (lambda: DatasetSpec(source="x", checks={"small_class": "fatal"}), "must be one of error"),
@@ -139,7 +143,15 @@ def test_a_signed_urls_secrets_are_not_shown():
 
 
 def test_specs_are_values():
-    """Specs with equal fields are equal, and cannot be changed in place."""
+    """Specs with equal fields are equal, hash and pickle alike, and cannot be changed in place."""
+    spec = WorkflowSpec(
+        dataset=DatasetSpec(source=Path("photos"), checks={"small_class": "error"}), tuning=TuningSpec()
+    )
+    again = pickle.loads(pickle.dumps(spec))
+    assert again == spec
+    assert hash(again) == hash(spec)
+    with pytest.raises(TypeError):
+        spec.dataset.checks["small_class"] = "ignore"
     assert TrainingSpec(epochs=3) == TrainingSpec(epochs=3)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         TrainingSpec().epochs = 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -167,3 +168,42 @@ def test_what_cannot_be_stored_or_read_says_so(store: LocalStore, tmp_path: Path
             action()
         assert named in str(caught.value)
     assert store.list("s3://bucket") == [("s3://bucket/a/b", 1)]
+
+
+def test_a_root_that_can_be_written_is_made_and_left_empty(store: LocalStore) -> None:
+    """The check makes the folder and leaves nothing in it, however often it is made."""
+    store.check_writable()
+    store.check_writable()
+    assert list(store.root.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("root", "reason"),
+    [
+        ("file", "it, or a part of its path, is a file"),
+        ("file/beneath", "it, or a part of its path, is a file"),
+        ("/proc/self/fdinfo", ""),
+        ("/proc/nowhere/root", ""),
+        ("a\0b", ""),
+    ],
+)
+def test_a_root_that_cannot_be_written_is_blamed_itself(tmp_path: Path, root: str, reason: str) -> None:
+    """Checking, storing and deleting name the root, why it is no good, and how to choose another."""
+    if root.startswith("/proc") and sys.platform != "linux":
+        pytest.skip("this machine has no /proc")
+    source = _file(tmp_path, "file", "x")
+    store = LocalStore(tmp_path / root)
+    actions: list[Callable[[], None]] = [
+        store.check_writable,
+        lambda: store.put_file(source, "s3://bucket/a"),
+        lambda: store.put_tree([("a", source)], "s3://bucket"),
+        lambda: store.delete("s3://bucket/a"),
+    ]
+    for action in actions:
+        with pytest.raises(StoreError) as caught:
+            action()
+        assert str(caught.value).startswith(f"the folder {store.root} cannot be written: {reason}")
+        assert str(caught.value).endswith(
+            "; choose another with Session.local(root), --root or SAGEMAKER_DOGBREED_HOME"
+        )
+    assert source.read_text() == "x"

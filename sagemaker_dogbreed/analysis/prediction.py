@@ -37,7 +37,13 @@ class Prediction:
         return self.classes[0].probability
 
     def top(self, count: int) -> Prediction:
-        """Return the ``count`` most probable classes (as many as the endpoint answered with)."""
+        """Return the ``count`` most probable classes (at most as many as the endpoint answered with).
+
+        Raises:
+            ValueError: ``count`` is below 1.
+        """
+        if count < 1:
+            raise ValueError(f"count must be at least 1, got {count}")
         return Prediction(self.classes[:count])
 
     def __str__(self) -> str:

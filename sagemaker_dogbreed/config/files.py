@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -118,10 +119,13 @@ def _apply(document: Document, overrides: Overrides, source: str) -> Document:
 
 def _pairs(overrides: Overrides, problems: list[Problem]) -> list[tuple[str, Any]]:
     if isinstance(overrides, Mapping):
-        pairs = list(overrides.items())
+        pairs = [
+            (path, os.fspath(value) if isinstance(value, os.PathLike) else value)
+            for path, value in overrides.items()
+        ]
     else:
         pairs = []
-        for text in overrides:
+        for text in [overrides] if isinstance(overrides, str) else overrides:
             path, equals, value = text.partition("=")
             try:
                 if not equals:

@@ -121,6 +121,8 @@ def _write_json(path: Path, value: Mapping[str, Any]) -> None:
 def _reason(error: Exception) -> str:
     """Return the failure in words: the exception, and the way out where its message has none."""
     reason = f"{type(error).__name__}: {error}"
+    if "more than 1 value per channel" in str(error):
+        return f"{reason}. Batch normalization cannot learn from one image: use batch_size of 2 or more"
     if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
         return f"{reason}. Lower batch_size or image_size, or use a larger instance_type"
     if isinstance(error, ImportError):

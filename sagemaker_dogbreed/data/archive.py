@@ -81,6 +81,20 @@ def extracted(
     )
 
 
+def discard(destination: Path) -> None:
+    """Remove an unpacked folder, which can be made again; ``extract`` never sees it half removed.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    unfinished = _unfinished(destination)
+    with exclusive(destination):
+        _remove(unfinished)
+        if destination.is_dir():
+            destination.rename(unfinished)
+            _remove(unfinished)
+
+
 def extract(
     archive: Path,
     destination: Path,
@@ -105,7 +119,7 @@ def extract(
         ArchiveError: The archive is damaged, encrypted, of an unknown kind or beyond a limit; it holds
             links, devices, or names that lead out of the folder or clash; or the disk is full.
     """
-    unfinished = destination.with_name(f"{destination.name}.part")
+    unfinished = _unfinished(destination)
     try:
         with exclusive(destination):
             if destination.is_dir():
@@ -150,6 +164,10 @@ def _decompressed(path: Path) -> BinaryIO:
         if start.startswith(magic):
             return cast("BinaryIO", opener(path))
     return path.open("rb")
+
+
+def _unfinished(destination: Path) -> Path:
+    return destination.with_name(f"{destination.name}.part")
 
 
 def _remove(folder: Path) -> None:

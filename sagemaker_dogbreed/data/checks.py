@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sagemaker_dogbreed.container.metrics import SPLITS
 from sagemaker_dogbreed.data.image_file import ImageFile
+from sagemaker_dogbreed.data.layout import listing_of
 from sagemaker_dogbreed.data.members import fold
 
 IMBALANCE = 10
@@ -29,6 +30,14 @@ class Found(NamedTuple):
 def misplaced(strays: Sequence[Path], nested: Sequence[Path]) -> Iterator[Found]:
     """Yield what lies where no images are looked for."""
     for path in strays:
+        if path.is_dir() and (count := len(listing_of(path).images)):
+            images = f"{count:,} image" + ("s" if count > 1 else "")
+            yield Found(
+                "stray_folder",
+                f"holds {images} but lies beside train; move it into train/ (and valid/, test/), or away",
+                (path,),
+            )
+            continue
         yield Found("stray_file", "is in no class folder and left out", (path,))
     for path in nested:
         yield Found("nested_folder", "is inside a class folder; what is in it is left out", (path,))
@@ -59,15 +68,24 @@ def without_clashes(images: Sequence[ImageFile]) -> list[ImageFile]:
     return list({image.key: image for image in reversed(images)}.values())[::-1]
 
 
-def coverage(images: Sequence[ImageFile], classes: Sequence[str]) -> Iterator[Found]:
-    """Yield splits without images, and classes without images in a split."""
+def coverage(
+    images: Sequence[ImageFile], classes: Sequence[str], carved: Sequence[str] = ()
+) -> Iterator[Found]:
+    """Yield splits without images, and classes without images in a split.
+
+    Args:
+        images: The usable images, divided.
+        classes: The names of all classes.
+        carved: The splits whose images were taken from those of ``train``.
+    """
     splits_of: dict[str, set[str]] = defaultdict(set)
     for image in images:
         splits_of[image.class_name].add(image.split)
     filled = set().union(*splits_of.values())
     for split in SPLITS:
         if split not in filled:
-            yield Found("empty_split", f"the split {split} has no usable images")
+            reason = _why_empty(split, images, carved)
+            yield Found("empty_split", f"the split {split} has no usable images: {reason}")
     for name in classes:
         splits = splits_of[name]
         if not splits:
@@ -79,6 +97,17 @@ def coverage(images: Sequence[ImageFile], classes: Sequence[str]) -> Iterator[Fo
         for split in ("valid", "test"):
             if split in filled and split not in splits:
                 yield Found("class_missing_in_split", f"class {name!r} has no images in {split}")
+
+
+def _why_empty(split: str, images: Sequence[ImageFile], carved: Sequence[str]) -> str:
+    if split not in carved:
+        instead = "" if split == "train" else f", or remove the folder, and {split} is taken from train"
+        return f"put images of every class into it{instead}"
+    sizes = Counter(image.class_name for image in images if image.split in ("train", *carved))
+    return (
+        f"the largest class has {max(sizes.values(), default=0)}, and a class needs at least "
+        f"{len(carved) + 1} to be divided"
+    )
 
 
 def trainable(images: Sequence[ImageFile]) -> list[ImageFile]:
@@ -101,6 +130,12 @@ def duplicates(images: Sequence[ImageFile]) -> Iterator[Found]:
         if len(classes) > 1:
             listed = ", ".join(map(repr, classes))
             yield Found("duplicate_across_classes", f"are the same image in classes {listed}", paths)
+
+
+def leaked(images: Sequence[ImageFile]) -> int:
+    """Return how many validation and test images have the bytes of a training image."""
+    learned = {image.sha256 for image in images if image.split == "train"}
+    return sum(image.split != "train" and image.sha256 in learned for image in images)
 
 
 def balance(images: Sequence[ImageFile]) -> Iterator[Found]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from sagemaker_dogbreed.data.connection_trouble import connection_trouble, tls_trouble
 from sagemaker_dogbreed.data.locking import exclusive
 from sagemaker_dogbreed.data.partial import Partial
 from sagemaker_dogbreed.errors import DownloadError
@@ -128,9 +129,10 @@ def _gather(
                 failures = 1 if partial.size - best >= _MEBIBYTE else failures + 1
                 best = max(best, partial.size)
                 if failures >= ATTEMPTS:
+                    kept = "; what has arrived is kept" if partial.size else ""
                     raise DownloadError(
                         f"{shown(url)} could not be downloaded after {ATTEMPTS} attempts: {trouble}. "
-                        "Try again later; what has arrived is kept"
+                        f"Check the URL and the network, or try again later{kept}"
                     ) from None
                 sleep(min(max(trouble.wait, 2.0 ** (failures - 1)), _LONGEST_WAIT))
 
@@ -154,20 +156,26 @@ def _attempt(
             if not _accept(response, url, partial, asked_for_rest="Range" in headers):
                 return
             _append(response, url, partial, max_bytes=max_bytes, progress=progress)
-    except requests.exceptions.SSLError:
+    except requests.exceptions.SSLError as error:
         raise DownloadError(
-            f"{shown(url)} cannot be downloaded: the server's TLS certificate is not trusted"
+            f"{shown(url)} cannot be downloaded: {tls_trouble(error, _host(error, url))}"
         ) from None
     except requests.exceptions.InvalidSchema:
         raise DownloadError(f"{shown(url)} redirects to an address that is neither http nor https") from None
     except requests.exceptions.TooManyRedirects:
         raise DownloadError(f"{shown(url)} redirects without end") from None
-    except (requests.Timeout, urllib3.exceptions.TimeoutError):
-        raise _AttemptError(f"the server was silent for {timeout:g} seconds") from None
+    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+        raise _AttemptError(f"timed out: {_host(error, url)} was silent for {timeout:g} seconds") from None
     except ValueError:  # requests' InvalidURL among them
         raise DownloadError(f"{shown(url)} is not a valid URL") from None
-    except (requests.RequestException, urllib3.exceptions.HTTPError):
-        raise _AttemptError("the connection failed or was dropped") from None
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise _AttemptError(connection_trouble(error, _host(error, url))) from None
+
+
+def _host(error: Exception, url: str) -> str:
+    """Return the host that an error is about, which after a redirect is not that of ``url``."""
+    request = getattr(error, "request", None)
+    return urlsplit(shown(getattr(request, "url", None) or url)).netloc
 
 
 def _accept(response: requests.Response, url: str, partial: Partial, *, asked_for_rest: bool) -> bool:

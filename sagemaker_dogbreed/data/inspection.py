@@ -17,7 +17,7 @@ from sagemaker_dogbreed.data import checks
 from sagemaker_dogbreed.data.examination import Examined, examine
 from sagemaker_dogbreed.data.image_file import Candidate, ImageFile
 from sagemaker_dogbreed.data.keys import object_key
-from sagemaker_dogbreed.data.report import Finding, InspectionReport, Spread
+from sagemaker_dogbreed.data.report import ALWAYS_ERRORS, Finding, InspectionReport, Spread
 from sagemaker_dogbreed.data.split import divide
 from sagemaker_dogbreed.specs.dataset import CHECKS, DatasetSpec, SplitSpec
 
@@ -70,7 +70,7 @@ def inspect(
         *checks.collisions(images, classes),
     ]
     images = _divided(checks.without_clashes(images), spec.split, missing)
-    found += checks.coverage(images, classes)
+    found += checks.coverage(images, classes, missing)
     images = checks.trainable(images)
     found += [*checks.duplicates(images), *checks.balance(images)]
     used = {image.path for image in images}
@@ -84,6 +84,7 @@ def inspect(
         width=_spread([image.width for image in images]),
         height=_spread([image.height for image in images]),
         left_out=tuple(candidate.path for candidate in candidates if candidate.path not in used),
+        leaked=checks.leaked(images),
     )
     return Inspection(report=report, images=tuple(images))
 
@@ -122,10 +123,11 @@ def _divided(images: Sequence[ImageFile], split: SplitSpec, missing: Sequence[st
 def _graded(spec: DatasetSpec, found: Iterable[checks.Found]) -> tuple[Finding, ...]:
     """Return the findings with their severities, in the order of CHECKS, without ignored ones."""
     order = list(CHECKS)
+    severities = {kind: "error" if kind in ALWAYS_ERRORS else spec.severity(kind) for kind in order}
     return tuple(
-        Finding(kind=item.kind, severity=spec.severity(item.kind), message=item.message, paths=item.paths)
+        Finding(kind=item.kind, severity=severities[item.kind], message=item.message, paths=item.paths)
         for item in sorted(found, key=lambda item: order.index(item.kind))
-        if spec.severity(item.kind) != "ignore"
+        if severities[item.kind] != "ignore"
     )
 
 

@@ -26,6 +26,7 @@ _ALIASES = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 _JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
+_PACKED = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".rar", ".7z"}
 _DEEPEST_WRAPPER = 8
 _EXPECTED = (
     "Expected are class folders with images in them, or the folders train, valid and test with class "
@@ -77,6 +78,7 @@ def find_layout(folder: Path) -> Layout:
     if listing.images and not listing.folders:
         raise DatasetError(f"{root} holds images, but no class folders. {_EXPECTED}")
     if not listing.folders:
+        _refuse_packed(root, listing)
         raise DatasetError(f"{root} holds no folders. {_EXPECTED}")
     split_folders = _split_folders(root, listing)
     nested: list[Path] = []
@@ -96,7 +98,7 @@ def find_layout(folder: Path) -> Layout:
         strays=(*strays, *listing.images),
         nested=tuple(nested),
     )
-    _check(layout)
+    _check(layout, listing)
     return layout
 
 
@@ -174,9 +176,21 @@ def _visible(folder: Path) -> Iterator[Path]:
     yield from (*listing.folders, *listing.files)
 
 
-def _check(layout: Layout) -> None:
+def _refuse_packed(root: Path, listing: _Listing) -> None:
+    """Raise DatasetError if there are archives in place of folders and images."""
+    files = [*listing.files, *(file for folder in listing.folders for file in listing_of(folder).files)]
+    packed = [str(path.relative_to(root)) for path in files if path.suffix.lower() in _PACKED]
+    if packed and not any(map(has_image_suffix, files)):
+        named = ", ".join(packed[:3]) + (", ..." if len(packed) > 3 else "")
+        raise DatasetError(
+            f"{root} holds {named}: unpack {'it' if len(packed) == 1 else 'them'} first. {_EXPECTED}"
+        )
+
+
+def _check(layout: Layout, listing: _Listing) -> None:
     names = sorted({name for classes in layout.splits.values() for name in classes})
     if len(names) < 2:
+        _refuse_packed(layout.root, listing)
         found = f"one class only ({names[0]})" if names else "no class folders"
         raise DatasetError(f"{layout.root} holds {found}; a classifier needs at least two. {_EXPECTED}")
     if not any(files for classes in layout.splits.values() for files in classes.values()):

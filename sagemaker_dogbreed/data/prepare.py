@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
 
-from sagemaker_dogbreed.data.archive import extracted
+from sagemaker_dogbreed.data.archive import discard, extracted
+from sagemaker_dogbreed.data.download import shown
 from sagemaker_dogbreed.data.fetch import fetch
 from sagemaker_dogbreed.data.image_file import Candidate
 from sagemaker_dogbreed.data.image_file import ImageFile as ImageFile
@@ -37,7 +40,9 @@ class PreparedDataset:
     fingerprint: str
 
 
-def prepare(spec: DatasetSpec, cache_dir: Path, *, progress: bool = True) -> PreparedDataset:
+def prepare(
+    spec: DatasetSpec, cache_dir: str | os.PathLike[str], *, progress: bool = True
+) -> PreparedDataset:
     """Fetch, unpack, divide and inspect a data set. A folder of the user's is only read.
 
     Args:
@@ -51,16 +56,7 @@ def prepare(spec: DatasetSpec, cache_dir: Path, *, progress: bool = True) -> Pre
         InspectionError: Something of severity "error" was found; it carries the report.
         DatasetError: There is no such folder, it holds no data set, or no two classes are usable.
     """
-    folder = fetch(spec, cache_dir / "downloads", progress=progress)
-    if not folder.is_dir():
-        folder = extracted(
-            folder,
-            cache_dir / "unpacked",
-            max_files=spec.max_files,
-            max_total_bytes=int(spec.max_total_gb * 1e9),
-            progress=progress,
-        )
-    layout = find_layout(folder)
+    layout = _layout(spec, Path(cache_dir), progress=progress)
     inspection = inspect(
         spec,
         _candidates(layout),
@@ -94,6 +90,28 @@ def fingerprint(images: Iterable[ImageFile]) -> str:
     for key, digest in sorted((image.key, image.sha256) for image in images):
         whole.update(f"{digest}  {key}\n".encode())
     return whole.hexdigest()
+
+
+def _layout(spec: DatasetSpec, cache_dir: Path, *, progress: bool) -> Layout:
+    source = fetch(spec, cache_dir / "downloads", progress=progress)
+    if source.is_dir():
+        return find_layout(source)
+    folder = extracted(
+        source,
+        cache_dir / "unpacked",
+        max_files=spec.max_files,
+        max_total_bytes=int(spec.max_total_gb * 1e9),
+        progress=progress,
+    )
+    try:
+        return find_layout(folder)
+    except DatasetError as error:
+        with contextlib.suppress(OSError):
+            discard(folder)
+        # The cache means nothing to the user: paths are told as they are in the archive.
+        message = str(error).replace(f"{folder}{os.sep}", "").replace(str(folder), "its top level")
+        archive = shown(spec.source) if spec.is_url else spec.source
+        raise DatasetError(f"archive {archive!r} cannot be used: {message}") from None
 
 
 def _candidates(layout: Layout) -> list[Candidate]:

@@ -11,6 +11,9 @@ from sagemaker_dogbreed.errors import InspectionError
 
 _EXAMPLES = 5
 
+ALWAYS_ERRORS = frozenset({"empty_split"})
+"""Kinds that no setting makes acceptable: with an empty split there is nothing to train or measure with."""
+
 
 @attrs.frozen(kw_only=True)
 class Finding:
@@ -36,7 +39,8 @@ class InspectionReport:
     """The state of a data set; ``str()`` of it is meant for a terminal.
 
     ``counts`` maps class names to splits to numbers of usable images; ``left_out`` are the files in
-    class folders that cannot be used; ``width`` and ``height`` are in pixels, None without images.
+    class folders that cannot be used; ``width`` and ``height`` are in pixels, None without images;
+    ``leaked`` is the number of validation and test images that are training images as well.
     """
 
     name: str
@@ -48,6 +52,7 @@ class InspectionReport:
     width: Spread | None
     height: Spread | None
     left_out: tuple[Path, ...]
+    leaked: int = 0
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -74,12 +79,16 @@ class InspectionReport:
         if len(self.errors) > _EXAMPLES:
             lines.append(f"  and {len(self.errors) - _EXAMPLES} more")
         count = f"{len(self.errors)} error" + ("s" if len(self.errors) > 1 else "")
-        accept = ", ".join(f"{kind}: warning" for kind in kinds)
+        acceptable = [kind for kind in kinds if kind not in ALWAYS_ERRORS]
+        way_out = "Repair or remove what is listed (print the error's report for all of it)"
+        if acceptable:
+            what = "it" if len(acceptable) == len(kinds) else "the rest"
+            listed = ", ".join(f"{kind}: warning" for kind in acceptable)
+            way_out += (
+                f", or accept {what} with checks: {{{listed}}}; files that cannot be used are then left out"
+            )
         raise InspectionError(
-            f"data set {self.name!r} has {count}:\n"
-            + "\n".join(lines)
-            + "\nRepair or remove what is listed (print the error's report for all of it), or accept it with "
-            f"checks: {{{accept}}}; files that cannot be used are then left out",
+            "\n".join([f"data set {self.name!r} has {count}:", *lines, way_out]),
             self,
         )
 

@@ -100,16 +100,26 @@ def _findings(report: InspectionReport) -> Iterator[str]:
         for kind in dict.fromkeys(finding.kind for finding in findings):
             of_kind = [finding for finding in findings if finding.kind == kind]
             yield f"    {kind} ({len(of_kind):,})"
+            if kind == "duplicate_across_splits" and report.leaked:
+                yield from _wrapped(_leak(report))
             for finding in of_kind[:_EXAMPLES]:
-                yield from textwrap.wrap(
-                    finding_line(finding, report.root),
-                    WIDTH,
-                    initial_indent=" " * 6,
-                    subsequent_indent=" " * 10,
-                    break_on_hyphens=False,
-                )
+                yield from _wrapped(finding_line(finding, report.root))
             if len(of_kind) > _EXAMPLES:
                 yield f"      and {len(of_kind) - _EXAMPLES:,} more"
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 10, break_on_hyphens=False
+    )
+
+
+def _leak(report: InspectionReport) -> str:
+    measured = sum(splits.get(split, 0) for splits in report.counts.values() for split in ("valid", "test"))
+    return (
+        f"{report.leaked:,} of {measured:,} validation and test images are also in train: "
+        "measured accuracy will be too good"
+    )
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from sagemaker_dogbreed.errors import EndpointError
 from sagemaker_dogbreed.jobs.missing import is_missing
@@ -30,7 +30,7 @@ def start_endpoint(sagemaker: Any, requests: EndpointRequests) -> None:
             _delete(sagemaker.delete_endpoint_config, EndpointConfigName=name)
         if "model" in created:
             _delete(sagemaker.delete_model, ModelName=requests.model["ModelName"])
-        if isinstance(error, ClientError):
+        if isinstance(error, (ClientError, ParamValidationError)):
             raise EndpointError(f"endpoint {name!r} was not created: {error}") from error
         raise
 
@@ -51,7 +51,7 @@ def _described(describe: Any, **name: str) -> dict[str, Any]:
     except ClientError as error:
         if is_missing(error):
             return {}
-        raise
+        raise EndpointError(f"{name} cannot be described: {error}") from error
     return answer
 
 
@@ -60,4 +60,4 @@ def _delete(delete: Any, **name: str) -> None:
         delete(**name)
     except ClientError as error:
         if not is_missing(error):
-            raise
+            raise EndpointError(f"{name} cannot be deleted: {error}") from error

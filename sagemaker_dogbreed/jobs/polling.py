@@ -29,7 +29,7 @@ class Poller:
             waited = self.clock() - start
             if timeout_seconds is not None and waited >= timeout_seconds:
                 raise WaitTimeoutError(
-                    f"{what} did not finish within {timeout_seconds:g} s. It goes on; wait again, or stop it"
+                    f"{what} did not finish within {timeout_seconds:g} s. It goes on; wait for it again"
                 )
             left = float("inf") if timeout_seconds is None else timeout_seconds - waited
             self.sleep(min(self.interval_seconds, left))

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from sagemaker_dogbreed.container import metrics
 from sagemaker_dogbreed.errors import JobError, JobFailedError, JobStoppedError
 from sagemaker_dogbreed.jobs.logs import LogReader
 from sagemaker_dogbreed.jobs.missing import is_missing
 from sagemaker_dogbreed.jobs.polling import Poller
+from sagemaker_dogbreed.requests.names import NAME_RULE, is_resource_name
 
 FINAL_STATUSES = ("Completed", "Failed", "Stopped")
 LOG_TAIL_LINES = 20
@@ -54,7 +55,7 @@ def submit(sagemaker: Any, request: Mapping[str, Any]) -> None:
     """
     try:
         sagemaker.create_training_job(**request)
-    except ClientError as error:
+    except (ClientError, ParamValidationError) as error:
         raise JobError(f"training job {request['TrainingJobName']!r} was not created: {error}") from error
 
 
@@ -62,6 +63,8 @@ class TrainingJob:
     """A handle on a training job; made by ``Session.train`` and ``Session.training_job``."""
 
     def __init__(self, name: str, clients: Any, poller: Poller) -> None:
+        if not is_resource_name(name):
+            raise JobError(f"{name!r} is not the name of a training job: {NAME_RULE}")
         self.name = name
         self._clients = clients
         self._poller = poller
@@ -82,7 +85,7 @@ class TrainingJob:
                 raise JobError(
                     f"there is no training job {self.name!r}; is this the right session?"
                 ) from error
-            raise
+            raise JobError(f"training job {self.name!r} cannot be described: {error}") from error
         return answer
 
     @property
@@ -120,7 +123,7 @@ class TrainingJob:
         """Yield the log lines so far; with ``follow``, go on until the job has ended."""
         reader = LogReader(self._clients.logs, self.name)
         while True:
-            is_final = not follow or self.status in FINAL_STATUSES
+            is_final = self.status in FINAL_STATUSES or not follow
             yield from reader.new_lines()
             if is_final:
                 return
@@ -130,9 +133,9 @@ class TrainingJob:
         """Ask the job to stop (SIGTERM, then a grace period); a job that has ended is left as it is."""
         try:
             self._clients.sagemaker.stop_training_job(TrainingJobName=self.name)
-        except ClientError:
+        except ClientError as error:
             if self.status not in FINAL_STATUSES:
-                raise
+                raise JobError(f"training job {self.name!r} cannot be stopped: {error}") from error
         return self
 
     def result(self) -> TrainingResult:
@@ -152,6 +155,12 @@ class TrainingJob:
             raise JobError(f"training job {self.name!r} is still {status}; call wait() first")
         uri = answer.get("ModelArtifacts", {}).get("S3ModelArtifacts")
         if not uri:
+            if answer.get("SecondaryStatus") == "MaxRuntimeExceeded":
+                raise JobStoppedError(
+                    f"training job {self.name!r} ran out of time before it had a model: raise "
+                    "training.compute.max_runtime_seconds, and go on from its checkpoints with "
+                    f"train(..., resume_from={self.name!r})"
+                )
             raise JobStoppedError(
                 f"training job {self.name!r} was stopped before it had a model; train again"
             )

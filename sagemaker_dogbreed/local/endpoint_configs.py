@@ -20,6 +20,8 @@ def create(workspace: Workspace, request: Parameters) -> Parameters:
         raise invalid("ProductionVariants: ModelName is missing")
     if ("InstanceType" in variants[0]) == ("ServerlessConfig" in variants[0]):
         raise invalid("ProductionVariants: give either InstanceType or ServerlessConfig")
+    if variants[0].get("InitialInstanceCount", 1) > 1:
+        raise invalid("ProductionVariants: the local SageMaker has one instance: InitialInstanceCount is 1")
     models.container_of(workspace, variants[0]["ModelName"])
     records = workspace.records(KIND)
     name = request[_NAME]

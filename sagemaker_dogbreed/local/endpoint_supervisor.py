@@ -30,6 +30,7 @@ _RESTARTS = 5  # in a row, before the endpoint is given up
 _STEADY = 60.0  # seconds of service after which earlier crashes no longer count
 _LONGEST_PAUSE = 30.0
 _REASON_LENGTH = 1024
+_BEFORE = "\nLog lines before that: "
 
 
 class HostingFailure(Exception):  # noqa: N818 - an outcome, as Failed is
@@ -173,9 +174,13 @@ class Hosting:
             raise Deleted
 
     def _reason(self, what: str) -> str:
-        start = f"The primary container for production variant {self._variant} {what}. Last log lines: "
-        lines = "\n".join(list(self._log.tail)[-10:]) or "(none)"
-        return start + lines[-(_REASON_LENGTH - len(start)) :]
+        """Return the reason with the server's last words first, then what led to them."""
+        said = [line for line in self._log.tail if line.strip() and "/ping" not in line]
+        last = said[-1] if said else "it wrote nothing"
+        start = f"The primary container for production variant {self._variant} {what}: {last}"
+        before = "\n".join(said[-10:-1])
+        room = _REASON_LENGTH - len(start) - len(_BEFORE)
+        return f"{start}{_BEFORE}{before[-room:]}" if before and room > 0 else start[:_REASON_LENGTH]
 
     def _end(self, reason: str | None) -> None:
         with self._record.update() as state:

@@ -12,6 +12,8 @@ from sagemaker_dogbreed.local.records import ACCOUNT, REGION
 from sagemaker_dogbreed.local.wire import Reply, Request
 from sagemaker_dogbreed.local.workspace import Workspace
 
+_TARGETS = {f"x-amzn-sagemaker-{what}" for what in ("target-model", "target-variant", "inference-component")}
+
 MAX_BODY = 25 * 1024 * 1024
 """Bytes of a request body at most, as for a real-time endpoint of AWS."""
 
@@ -27,6 +29,10 @@ def invoke(workspace: Workspace, request: Request) -> Reply:
         ServiceFault: ValidationError where there is no such endpoint in service, or the body is too
             large; ModelError where the server answers with an error, or not at all.
     """
+    for header in _TARGETS & request.headers.keys():
+        raise ServiceFault(
+            "ValidationError", f"{header} is not supported: an endpoint here has one variant and one model"
+        )
     name = urllib.parse.unquote(urllib.parse.urlsplit(request.url).path.split("/")[2])
     if len(request.body) > MAX_BODY:
         raise ServiceFault(

@@ -6,7 +6,19 @@ import datetime as dt
 import re
 import secrets
 
+from sagemaker_dogbreed.specs.compute import NAME_PATTERN
+
 MAX_NAME_LENGTH = 63
+NAME_RULE = "names have 1 to 63 letters, digits and dashes, and begin with a letter or digit"
+
+
+def is_resource_name(name: object) -> bool:
+    """Whether SageMaker may have a job or an endpoint of this name.
+
+    >>> is_resource_name("dogs-2"), is_resource_name("../dogs")
+    (True, False)
+    """
+    return isinstance(name, str) and re.fullmatch(NAME_PATTERN, name) is not None
 
 
 def unique_name(base: str, now: dt.datetime | None = None) -> str:

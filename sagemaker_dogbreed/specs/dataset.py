@@ -9,7 +9,7 @@ import attrs
 
 from sagemaker_dogbreed.errors import SpecError
 from sagemaker_dogbreed.specs.compute import NAME_PATTERN
-from sagemaker_dogbreed.specs.validation import number, spec, text, text_mapping
+from sagemaker_dogbreed.specs.validation import number, path_text, spec, text, text_mapping, text_validator
 
 SEVERITIES = ("error", "warning", "ignore")
 
@@ -20,10 +20,11 @@ CHECKS: Mapping[str, str] = {
     "empty_class": "error",
     "class_missing_in_split": "error",
     "class_not_in_train": "error",
-    "empty_split": "error",
+    "empty_split": "error",  # stays an error whatever a spec says
     "name_collision": "error",
     "unsafe_name": "error",
     "nested_folder": "error",
+    "stray_folder": "error",
     "duplicate_across_splits": "warning",
     "duplicate_across_classes": "warning",
     "wrong_extension": "warning",
@@ -81,7 +82,12 @@ class DatasetSpec:
     'dogImages'
     """
 
-    source: str = text("folder, zip or tar file, or http(s) URL of one", shown=_without_secrets)
+    source: str = attrs.field(
+        converter=path_text,
+        validator=text_validator(),
+        repr=_without_secrets,
+        metadata={"help": "folder, zip or tar file, or http(s) URL of one"},
+    )
     name: str | None = text(
         "name of the data set; default: taken from the source", default=None, pattern=NAME_PATTERN,
         example="dog-images",
@@ -95,7 +101,7 @@ class DatasetSpec:
     prefix: str = text(
         "key prefix in the bucket; data set versions lie beneath it",
         default="data",
-        pattern=r"[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*/?",
+        pattern=r"(?!.*(^|/)\.{1,2}(/|$))[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*/?",
         example="data/dogs",
     )
     split: SplitSpec = spec("division of a tree that is not divided yet", SplitSpec, factory=SplitSpec)

@@ -11,7 +11,14 @@ from sagemaker_dogbreed.container import hparams
 from sagemaker_dogbreed.errors import SpecError
 from sagemaker_dogbreed.specs.compute import NAME_PATTERN, ComputeSpec
 from sagemaker_dogbreed.specs.debugger import DebuggerSpec, ProfilerSpec
-from sagemaker_dogbreed.specs.validation import hyperparameter, spec, text, text_mapping
+from sagemaker_dogbreed.specs.validation import (
+    hyperparameter,
+    path_text,
+    spec,
+    text,
+    text_mapping,
+    text_validator,
+)
 
 NAMED_WEIGHTS = ("imagenet", "none")
 
@@ -37,9 +44,14 @@ class TrainingSpec:
     """
 
     backbone: str = hyperparameter("backbone")
-    weights: str = text(
-        "imagenet (torchvision's pretrained weights), none (random), or a weights file's path or s3:// URI",
+    weights: str = attrs.field(
         default="imagenet",
+        converter=path_text,
+        validator=text_validator(),
+        metadata={
+            "help": "imagenet (torchvision's pretrained weights), none (random), or a weights file's path or "
+            "s3:// URI"
+        },
     )
     head: str = hyperparameter("head")
     head_units: int = hyperparameter("head_units")

@@ -9,6 +9,7 @@ import attrs
 
 from sagemaker_dogbreed.container import hparams, metrics
 from sagemaker_dogbreed.errors import SpecError
+from sagemaker_dogbreed.specs.frozen_mapping import frozen
 from sagemaker_dogbreed.specs.ranges import CategoricalRange, ContinuousRange, IntegerRange, Range
 from sagemaker_dogbreed.specs.validation import choice, flag, number
 
@@ -73,7 +74,9 @@ class TuningSpec:
         metadata={"help": "metric to minimise or maximise: a name, or metric and goal"},
     )
     ranges: Mapping[str, Range] = attrs.field(
-        factory=_default_ranges, metadata={"help": "hyperparameters and the values to search"}
+        factory=_default_ranges,
+        converter=frozen,
+        metadata={"help": "hyperparameters and the values to search"},
     )
     max_jobs: int = number("training jobs at most", default=4, minimum=1, maximum=750, whole=True)
     max_parallel_jobs: int = number("training jobs at a time", default=1, minimum=1, maximum=100, whole=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ import attrs
 
 from sagemaker_dogbreed.container import hparams
 from sagemaker_dogbreed.errors import SpecError
+from sagemaker_dogbreed.specs.frozen_mapping import frozen
 
 Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
@@ -30,18 +32,13 @@ def hyperparameter(name: str) -> Any:
     return attrs.field(default=hparams.default(name), validator=validate, metadata=metadata)
 
 
-def text(
-    help_text: str,
-    *,
-    default: Any = attrs.NOTHING,
-    pattern: str | None = None,
-    example: str = "",
-    shown: Callable[[Any], str] | None = None,
-) -> Any:
-    """Return an attrs field for a text; ``default=None`` makes it optional.
+def path_text(value: str | os.PathLike[str]) -> str:
+    """Return a path as a text; anything that is neither path nor text as it is, for the validator."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
-    ``shown`` makes the text's repr, where that must leave something out.
-    """
+
+def text_validator(pattern: str | None = None, example: str = "") -> Validator:
+    """Return a validator for a text that is not empty; None is accepted where it is the default."""
 
     def validate(_spec: object, attribute: attrs.Attribute[Any], value: object) -> None:
         if value is None and attribute.default is None:
@@ -54,8 +51,15 @@ def text(
             hint = f", for example {example!r}" if example else ""
             raise SpecError(f"{attribute.name} must match {pattern}{hint}; got {value!r}")
 
+    return validate
+
+
+def text(
+    help_text: str, *, default: Any = attrs.NOTHING, pattern: str | None = None, example: str = ""
+) -> Any:
+    """Return an attrs field for a text; ``default=None`` makes it optional."""
     metadata = {"help": help_text, "pattern": pattern}
-    return attrs.field(default=default, validator=validate, repr=shown or True, metadata=metadata)
+    return attrs.field(default=default, validator=text_validator(pattern, example), metadata=metadata)
 
 
 def choice(help_text: str, choices: tuple[str, ...], default: str) -> Any:
@@ -157,7 +161,7 @@ def text_mapping(help_text: str, check: Callable[[str, str, str], None] | None =
 
     return attrs.field(
         factory=dict,
-        converter=lambda value: dict(value) if isinstance(value, Mapping) else value,
+        converter=frozen,
         validator=validate,
         metadata={"help": help_text},
     )

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from PIL import Image, ImageChops
@@ -121,6 +122,13 @@ def test_an_empty_folder_is_used(tmp_path: Path) -> None:
     (tmp_path / "dogs").mkdir()
     draw_cartoon_dogs(tmp_path / "dogs", images_per_breed=1, image_size=16, breeds=["pug"])
     assert list(contents(tmp_path)) == ["dogs/pug/pug_0001.jpg"]
+
+
+def test_the_destination_may_be_given_as_text(tmp_path: Path) -> None:
+    """A path as text is as good as a Path, and the annotation says so."""
+    drawn = draw_cartoon_dogs(str(tmp_path / "dogs"), images_per_breed=1, image_size=16, breeds=["pug"])
+    assert drawn == tmp_path / "dogs"
+    assert get_type_hints(draw_cartoon_dogs)["destination"] == str | os.PathLike[str]
 
 
 def test_a_place_that_cannot_be_written_is_a_data_set_error(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import random
 import re
 import resource
 import socket
+import ssl
 import sys
 import tarfile
 import threading
@@ -18,9 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sagemaker_dogbreed.data.connection_trouble import connection_trouble, tls_trouble
 from sagemaker_dogbreed.data.download import download, shown
 from sagemaker_dogbreed.data.fetch import fetch
 from sagemaker_dogbreed.data.locking import exclusive
@@ -260,7 +264,9 @@ def test_attempts_that_bring_much_do_not_count(server: Server, tmp_path: Path) -
 def test_a_wrong_length_is_never_taken_for_complete(server: Server, tmp_path: Path) -> None:
     """If fewer bytes come than announced, again and again, there is an error and no file."""
     server.answers = [send(announce=len(BODY) + 10)]
-    with pytest.raises(DownloadError, match="5 attempts: the connection failed or was dropped"):
+    with pytest.raises(
+        DownloadError, match=r"5 attempts: the connection to 127.* was dropped.*; what has arrived is kept"
+    ):
         get(server, tmp_path)
     assert not list(tmp_path.glob("*.tar"))
     assert len(server.requests) == 5
@@ -389,7 +395,7 @@ def test_a_silent_server_counts_as_dropped(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/dogs.tar"
-        with pytest.raises(DownloadError, match=r"the server was silent for 0\.05 seconds"):
+        with pytest.raises(DownloadError, match=r"timed out: 127\.0\.0\.1:\d+ was silent for 0\.05 seconds"):
             download(
                 url,
                 tmp_path / "dogs.tar",
@@ -407,15 +413,80 @@ def test_a_server_that_is_not_there_is_tried_again(tmp_path: Path, monkeypatch: 
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/dogs.tar"
     waits: list[float] = []
-    with pytest.raises(DownloadError, match="could not be downloaded after 5 attempts"):
+    with pytest.raises(DownloadError, match=r"after 5 attempts: connection refused by 127\.0") as caught:
         fetch(DatasetSpec(source=url), tmp_path, progress=False, sleep=waits.append)
     assert waits == [1.0, 2.0, 4.0, 8.0]
+    assert "kept" not in str(caught.value)
+
+
+def test_an_unknown_host_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that no name server knows is told as that, without secrets."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    url = "http://me:hunter2@nohost.invalid/dogs.zip?hunter2"
+    with pytest.raises(DownloadError, match=r"unknown host name: nohost\.invalid") as caught:
+        fetch(DatasetSpec(source=url), tmp_path, progress=False, sleep=lambda seconds: None)
+    assert "hunter2" not in str(caught.value)
+    assert "kept" not in str(caught.value)
+
+
+def test_a_proxy_that_refuses_is_told_from_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the proxy of the environment is not there, the proxy is named and not the server."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        proxy = f"http://me:hunter2@127.0.0.1:{closed.getsockname()[1]}"
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    spec = DatasetSpec(source="http://nohost.invalid/dogs.zip")
+    with pytest.raises(DownloadError, match="connection refused by the proxy") as caught:
+        fetch(spec, tmp_path, progress=False, sleep=lambda seconds: None)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_redirect_to_nowhere_names_the_host_that_is_missing(server: Server, tmp_path: Path) -> None:
+    """After a redirect the trouble is that of the new host, and its secrets are not shown."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        other = f"127.0.0.1:{closed.getsockname()[1]}"
+    server.answers = [send(b"", status=302, Location=f"http://me:hunter2@{other}/x?hunter2")]
+    with pytest.raises(DownloadError, match=f"connection refused by {other}") as caught:
+        get(server, tmp_path)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (socket.gaierror(socket.EAI_AGAIN, "again"), r"unknown host name: h \(no name server answered\)"),
+        (TimeoutError(110, "Connection timed out"), "the connection to h timed out"),
+        (OSError(101, "Network is unreachable"), "h cannot be reached: Network is unreachable"),
+    ],
+)
+def test_rarer_troubles_are_told_apart(error: OSError, told: str) -> None:
+    """A silent name server, a network's timeout and a missing route each have their words."""
+    connection = urllib3.connection.HTTPConnection("h")
+    beneath = urllib3.exceptions.NewConnectionError(connection, "Failed")
+    beneath.__cause__ = error
+    outer = requests.ConnectionError(urllib3.exceptions.MaxRetryError(None, "/", beneath))  # type: ignore[arg-type]  # no pool
+    assert re.fullmatch(told, connection_trouble(outer, "h"))
+
+
+def test_a_certificate_that_is_not_trusted_is_told_from_other_tls_trouble() -> None:
+    """The certificate is blamed only where it was checked, and with the reason."""
+    untrusted = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    untrusted.verify_message = "certificate has expired"
+    assert tls_trouble(requests.exceptions.SSLError(untrusted), "h") == (
+        "the TLS certificate of h is not trusted: certificate has expired"
+    )
 
 
 def test_an_untrusted_certificate_is_an_error(tmp_path: Path, server: Server) -> None:
     """Where the server does not speak TLS, https fails at once and says so."""
     server.answers = [send()]
-    with pytest.raises(DownloadError, match="TLS"):
+    with pytest.raises(
+        DownloadError, match=r"the TLS connection to 127\.0\.0\.1:\d+ failed: .*is 127.* a server of https"
+    ):
         get(server, tmp_path, url=server.url().replace("http:", "https:"))
 
 

@@ -201,9 +201,42 @@ def test_empty_classes_and_splits_are_told(dogs: Path) -> None:
     assert prepared.report.left_out == (dogs / "valid/boxer/0.jpg",)
     for path in dogs.glob("test/*/*"):
         path.unlink()
-    messages = [(finding.kind, finding.message) for finding in look(dogs).report.findings]
-    assert ("empty_split", "the split test has no usable images") in messages
-    assert ("class_missing_in_split", "class 'collie' has no images in test") not in messages
+    with pytest.raises(InspectionError, match="or accept") as caught:
+        look(dogs, empty_class="error")
+    findings = caught.value.report.findings
+    assert "the split test has no usable images: put images of every class into it, or remove" in str(
+        [finding.message for finding in findings if finding.kind == "empty_split"]
+    )
+    assert "class 'collie' has no images in test" not in [finding.message for finding in findings]
+    assert "accept the rest with checks: {empty_class: warning};" in str(caught.value)
+
+
+@pytest.mark.parametrize("severity", ["error", "warning", "ignore"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_too_few_images_to_divide_cannot_be_accepted(tmp_path: Path, count: int, severity: str) -> None:
+    """An empty split is an error whatever the checks say, and tells how many images a class needs."""
+    put(tmp_path / "few", {f"{name}/{n}.jpg": picture() for name in ("pug", "beagle") for n in range(count)})
+    with pytest.raises(InspectionError) as caught:
+        look(tmp_path / "few", empty_split=severity)
+    message = str(caught.value)
+    assert (
+        f"the split valid has no usable images: the largest class has {count}, and a class needs at least 3 "
+        "to be divided"
+    ) in message
+    assert "accept" not in message
+    assert [error.kind for error in caught.value.report.errors] == ["empty_split"] * 2
+
+
+def test_a_single_missing_split_needs_two_images_of_a_class(dogs: Path) -> None:
+    """Where only valid is taken from train, two images of a class are enough, and one is not."""
+    for path in [*dogs.glob("valid/*/*"), *dogs.glob("train/*/[1-4].jpg")]:
+        path.unlink()
+    for folder in [*dogs.glob("valid/*"), dogs / "valid"]:
+        folder.rmdir()
+    with pytest.raises(InspectionError, match="the largest class has 1, and a class needs at least 2"):
+        look(dogs)
+    put(dogs, {"train/pug/1.jpg": picture(), "train/beagle/1.jpg": picture()})
+    assert len(look(dogs).files) == 6
 
 
 def test_without_training_images_nothing_goes_on(dogs: Path) -> None:
@@ -214,7 +247,7 @@ def test_without_training_images_nothing_goes_on(dogs: Path) -> None:
         look(dogs)
     for path in dogs.glob("train/*/*"):
         path.write_bytes(b"damaged")
-    with pytest.raises(DatasetError, match="fewer than two classes"):
+    with pytest.raises(InspectionError, match="the split train has no usable images"):
         look(dogs)
 
 
@@ -231,6 +264,17 @@ def test_leakage_and_contradictions_are_told(dogs: Path) -> None:
     ]
     assert "train and test" in prepared.report.findings[0].message
     assert len(prepared.files) == 20
+    line = "      1 of 5 validation and test images are also in train: measured accuracy will be too good"
+    assert line in str(prepared.report).splitlines()
+
+
+def test_duplicates_of_validation_and_test_alone_are_no_leak(dogs: Path) -> None:
+    """The line on images that are also in train is there only if some are."""
+    same = picture()
+    put(dogs, {"valid/pug/x.jpg": same, "test/pug/x.jpg": same})
+    text = str(look(dogs).report)
+    assert "duplicate_across_splits (1)" in text
+    assert "also in train" not in text
 
 
 def test_names_that_collide_are_told(dogs: Path) -> None:
@@ -255,10 +299,21 @@ def test_misplaced_images_and_folders_are_told(dogs: Path) -> None:
     prepared = look(dogs)
     assert found(prepared.report) == [
         ("nested_folder", ["train/pug/more"]),
-        ("stray_file", ["unsorted"]),
+        ("stray_folder", ["unsorted"]),
         ("stray_file", ["x.jpg"]),
     ]
     assert len(prepared.files) == 14
+
+
+def test_a_class_folder_beside_train_stops_all(dogs: Path) -> None:
+    """A folder of images beside train is an error by default; one without images is a warning."""
+    put(dogs, {"notes/a.txt": b"hello", "loose.jpg": picture()})
+    prepared = prepare(DatasetSpec(source=str(dogs)), dogs.parent, progress=False)
+    assert found(prepared.report) == [("stray_file", ["notes"]), ("stray_file", ["loose.jpg"])]
+    put(dogs, {f"corgi/{number}.jpg": picture() for number in range(10)})
+    told = r"corgi: holds 10 images but lies beside train; move it into train/ \(and valid/, test/\), or away"
+    with pytest.raises(InspectionError, match=f"(?s)1 error.*{told}"):
+        prepare(DatasetSpec(source=str(dogs)), dogs.parent, progress=False)
 
 
 def test_small_classes_and_imbalance_are_told(dogs: Path) -> None:

@@ -152,6 +152,10 @@ def test_links_are_followed_but_never_in_circles(tmp_path: Path) -> None:
         (["a/x/1.jpg", "b/x/1.jpg"], "but deeper ones such as .*/a/x"),
         (["notes.txt"], "holds no folders"),
         ([], "holds no folders"),
+        (["plain.zip", "labels.csv"], "holds plain.zip: unpack it first"),
+        (["train.tar.gz", "test.tgz"], "holds test.tgz, train.tar.gz: unpack them first"),
+        (["train/a.zip", "test/b.7z"], r"holds test/b\.7z, train/a\.zip: unpack them first"),
+        (["beagle/1.jpg", "notes.zip"], r"one class only \(beagle\)"),
     ],
 )
 def test_other_trees_are_errors_that_say_what_was_found(

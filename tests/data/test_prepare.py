@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import functools
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 import zipfile
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from PIL import Image
@@ -17,6 +22,11 @@ from sagemaker_dogbreed.errors import ArchiveError, DatasetError
 from sagemaker_dogbreed.specs.dataset import DatasetSpec, SplitSpec
 
 CLASSES = ("Ibizan hound", "été", "pug")
+
+
+class SilentFiles(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        """Stay silent."""
 
 
 @pytest.fixture
@@ -124,6 +134,56 @@ def test_limits_of_the_spec_hold_for_archives(flat: Path) -> None:
     with pytest.raises(ArchiveError, match="max_total_gb"):
         prepared(archive, max_total_gb=0.000001)
     assert len(prepared(archive, max_files=60).files) == 60
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        (["notes.txt"], "its top level holds no folders"),
+        (["dogs/plain.zip", "dogs/a.csv"], "its top level holds dogs/plain.zip: unpack it first"),
+        (["dogs/train/a/1.jpg", "dogs/train/b/1.jpg", "dogs/val/1.jpg"], "dogs/val holds images, but no"),
+    ],
+)
+def test_layouts_in_archives_are_told_by_the_archive(tmp_path: Path, files: list[str], told: str) -> None:
+    """The error names archive and path inside it, and what was unpacked in vain does not stay."""
+    with zipfile.ZipFile(tmp_path / "dogs.zip", "w") as file:
+        for name in files:
+            file.writestr(name, b"x")
+    archive = tmp_path / "dogs.zip"
+    for _attempt in range(2):
+        with pytest.raises(DatasetError) as caught:
+            prepared(archive)
+        assert str(caught.value).startswith(f"archive {str(archive)!r} cannot be used: {told}")
+        assert "unpacked" not in str(caught.value)
+    assert [path.suffix for path in (tmp_path / "cache" / "unpacked").iterdir()] == [".lock"]
+
+
+def test_layouts_in_downloads_are_told_by_the_url(tmp_path: Path) -> None:
+    """The error names the URL without its secrets."""
+    with zipfile.ZipFile(tmp_path / "dogs.zip", "w") as file:
+        file.writestr("notes.txt", b"x")
+    handler = functools.partial(SilentFiles, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            host = f"127.0.0.1:{server.server_address[1]}"
+            spec = DatasetSpec(source=f"http://me:hunter2@{host}/dogs.zip?hunter2")
+            with pytest.raises(DatasetError) as caught:
+                prepare(spec, tmp_path / "cache", progress=False)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert str(caught.value).startswith(f"archive 'http://{host}/dogs.zip' cannot be used: its top level")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_cache_may_be_given_as_text(flat: Path) -> None:
+    """A path as text is as good as a Path, and the annotation says so."""
+    shutil.make_archive(str(flat.parent / "z"), "zip", flat)
+    spec = DatasetSpec(source=str(flat.parent / "z.zip"))
+    assert len(prepare(spec, str(flat.parent / "cache"), progress=False).files) == 60
+    assert get_type_hints(prepare)["cache_dir"] == str | os.PathLike[str]
 
 
 def test_a_missing_source_is_an_error(tmp_path: Path) -> None:

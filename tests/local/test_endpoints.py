@@ -217,7 +217,7 @@ def test_deleting_an_endpoint(service: LocalSageMaker, client: Any, runtime: Any
         (
             "crashes",
             model_archive(CRASHES),
-            "did not pass the ping health check. Last log lines: cannot load",
+            "did not pass the ping health check: cannot load",
         ),
         ("no-code", archive({"model.json": ""}), "has no folder code/"),
         ("unsafe", archive({"/tmp/../../escaped": ""}), "not safe to unpack"),
@@ -241,7 +241,7 @@ def test_a_server_that_is_never_ready(service: LocalSageMaker) -> None:
     hasty = LocalSageMaker(service.root, startup_seconds=0.5)
     client = hasty.boto_session().client("sagemaker")
     folder = create_endpoint(hasty, client, "thinker", model_archive(NEVER_READY))
-    assert "Last log lines: thinking" in _failure(client, "thinker")
+    assert "ping health check: thinking" in _failure(client, "thinker")
     assert not locks.is_held(folder / "program.lock")
     _delete(client, folder)
 

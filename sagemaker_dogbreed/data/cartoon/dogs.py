@@ -35,7 +35,7 @@ def draw_dog(breed: str, *, seed: int, image_size: int = 128) -> Image.Image:
 
 
 def draw_cartoon_dogs(
-    destination: Path,
+    destination: str | os.PathLike[str],
     *,
     images_per_breed: int = 60,
     image_size: int = 128,
@@ -55,34 +55,34 @@ def draw_cartoon_dogs(
         breeds: Names of the breeds to draw; all known ones by default.
 
     Returns:
-        ``destination``.
+        ``destination`` as a path.
 
     Raises:
         DatasetError: The destination is in use or cannot be written.
         SpecError: A breed is unknown or given twice, or a number is too small.
     """
-    destination = Path(destination)
+    folder = Path(destination)
     chosen = _chosen(BREEDS if breeds is None else breeds)
     _checked("images_per_breed", images_per_breed, 1)
     _checked("image_size", image_size, 16)
-    if os.path.lexists(destination) and not (destination.is_dir() and not any(destination.iterdir())):
+    if os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
         raise DatasetError(
-            f"{destination} is not an empty folder; nothing was drawn. Choose a folder that does not exist "
+            f"{folder} is not an empty folder; nothing was drawn. Choose a folder that does not exist "
             "yet, or empty this one first"
         )
     try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{destination.name}-", dir=destination.parent))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
             for breed in chosen:
                 _draw_breed(beside / breed.name, breed, images_per_breed, image_size, seed)
             beside.chmod(0o755)
-            beside.replace(destination)
+            beside.replace(folder)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
-        raise DatasetError(f"{destination} cannot be written: {error}. Choose another folder") from error
-    return destination
+        raise DatasetError(f"{folder} cannot be written: {error}. Choose another folder") from error
+    return folder
 
 
 def _draw_breed(folder: Path, breed: Breed, count: int, image_size: int, seed: int) -> None:

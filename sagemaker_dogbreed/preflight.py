@@ -1,0 +1,86 @@
+"""What would fail later, found before anything is uploaded, trained or paid for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from sagemaker_dogbreed.errors import EndpointError, JobError, SpecError, StoreError, UnsupportedError
+from sagemaker_dogbreed.jobs.missing import is_missing
+from sagemaker_dogbreed.specs.training import TrainingSpec
+from sagemaker_dogbreed.specs.tuning import TuningSpec
+from sagemaker_dogbreed.store import Store
+
+WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
+
+
+def check_training(spec: TrainingSpec, store: Store, *, tuning: TuningSpec | None = None) -> None:
+    """Check that a training job can be carried out and finds its weights.
+
+    Raises:
+        UnsupportedError: The spec asks for what is checked but not carried out yet.
+        SpecError: The weights file does not exist, or is of no known kind.
+        StoreError: There is nothing at the weights' URI.
+    """
+    parts = {"tuning": tuning, "training.debugger": spec.debugger, "training.profiler": spec.profiler}
+    unsupported = [name for name, part in parts.items() if part is not None]
+    if unsupported:
+        options = " ".join(f"--set {name}=null" for name in unsupported)
+        raise UnsupportedError(
+            f"this version checks {', '.join(unsupported)} but does not run "
+            f"{'it' if len(unsupported) == 1 else 'them'} yet; leave out with: {options}"
+        )
+    source = spec.weights_source
+    if source is None:
+        return
+    if source.startswith("s3://"):
+        if not store.list(source):
+            raise StoreError(f"weights: there is nothing at {source}")
+        return
+    if not Path(source).expanduser().is_file():
+        raise SpecError(
+            f"weights: there is no file {source!r}; give imagenet, none, or a weights file's path"
+        )
+    if not source.endswith(WEIGHTS_SUFFIXES):
+        raise SpecError(
+            f"weights: {source!r} is no weights file; its name ends in {', '.join(WEIGHTS_SUFFIXES)}"
+        )
+
+
+def check_checkpoints(store: Store, checkpoint_uri: str, job_name: str) -> None:
+    """Check that an earlier job left checkpoints to go on from.
+
+    Raises:
+        JobError: There are none.
+    """
+    if not store.list(checkpoint_uri):
+        raise JobError(
+            f"training job {job_name!r} left no checkpoints to resume from at {checkpoint_uri}; "
+            "leave resume_from out to start from the beginning"
+        )
+
+
+def check_endpoint_name(sagemaker: Any, name: str) -> None:
+    """Check that a name is free for an endpoint, its config and its model.
+
+    Raises:
+        EndpointError: One of them exists.
+    """
+    lookups = (
+        ("an endpoint", sagemaker.describe_endpoint, "EndpointName"),
+        ("an endpoint config", sagemaker.describe_endpoint_config, "EndpointConfigName"),
+        ("a model", sagemaker.describe_model, "ModelName"),
+    )
+    for what, describe, parameter in lookups:
+        try:
+            describe(**{parameter: name})
+        except ClientError as error:
+            if is_missing(error):
+                continue
+            raise EndpointError(f"whether there is {what} {name!r} cannot be told: {error}") from error
+        raise EndpointError(
+            f"endpoint {name!r} was not created: there is {what} of this name already; "
+            f"delete it (python -m sagemaker_dogbreed delete {name}) or choose another name"
+        )
