@@ -25,11 +25,12 @@ _KEPT_OUT = ("AWS_", "SM_", "SAGEMAKER_", "PYTHONPATH", "PYTHONSAFEPATH", "TRAIN
 def clean_environment() -> dict[str, str]:
     """Return this process's environment without what belongs to its own AWS and Python set-up.
 
-    Jobs and endpoints share the machine's cores with each other and with the caller, so torch's threads
-    sleep while they wait, unless the caller has chosen: spinning doubles the time where cores are short.
+    Jobs and endpoints share the machine's cores with each other and with the caller. Where cores are
+    short, threads of torch that spin while they wait take twice as long as ones that soon sleep; where
+    they are not, this short spin costs nothing. A value that the caller has set is kept.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_KEPT_OUT)}
-    return {"OMP_WAIT_POLICY": "PASSIVE", **kept, "PYTHONUNBUFFERED": "1"}
+    return {"GOMP_SPINCOUNT": "20000", **kept, "PYTHONUNBUFFERED": "1"}
 
 
 def decode_hyperparameters(hyperparameters: Mapping[str, str]) -> dict[str, Any]:
