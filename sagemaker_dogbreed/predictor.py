@@ -42,7 +42,7 @@ class Predictor:
         """Return DescribeEndpoint's answer as it is.
 
         Raises:
-            EndpointError: There is no endpoint of this name.
+            EndpointError: There is no endpoint of this name, or SageMaker refuses to tell.
         """
         try:
             answer: dict[str, Any] = self._clients.sagemaker.describe_endpoint(
@@ -53,7 +53,7 @@ class Predictor:
                 raise EndpointError(
                     f"there is no endpoint {self.endpoint_name!r}; deploy a model first"
                 ) from error
-            raise
+            raise EndpointError(f"endpoint {self.endpoint_name!r} cannot be described: {error}") from error
         return answer
 
     @property

@@ -76,7 +76,7 @@ class TrainingJob:
         """Return DescribeTrainingJob's answer as it is.
 
         Raises:
-            JobError: There is no training job of this name.
+            JobError: There is no training job of this name, or SageMaker refuses to tell.
         """
         try:
             answer: dict[str, Any] = self._clients.sagemaker.describe_training_job(TrainingJobName=self.name)
