@@ -8,6 +8,7 @@ import io
 import json
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names of jobs must reach a log file when they are known, not when all is over.
         sys.stdout.reconfigure(line_buffering=True)
+    # Told to end (SIGTERM), it tidies up and says what goes on, as at Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         arguments.command(arguments)
     except BrokenPipeError:
@@ -142,13 +145,19 @@ def _schema(_arguments: argparse.Namespace) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    sagemaker = _session(arguments).clients.sagemaker
-    for page in sagemaker.get_paginator("list_training_jobs").paginate():
-        for job in page["TrainingJobSummaries"]:
-            print(f"training job  {job['TrainingJobStatus']:<11} {job['TrainingJobName']}")
-    for page in sagemaker.get_paginator("list_endpoints").paginate():
-        for endpoint in page["Endpoints"]:
-            print(f"endpoint      {endpoint['EndpointStatus']:<11} {endpoint['EndpointName']}")
+    session = _session(arguments)
+    sagemaker = session.clients.sagemaker
+    jobs = [
+        f"training job  {job['TrainingJobStatus']:<11} {job['TrainingJobName']}"
+        for page in sagemaker.get_paginator("list_training_jobs").paginate()
+        for job in page["TrainingJobSummaries"]
+    ]
+    endpoints = [
+        f"endpoint      {endpoint['EndpointStatus']:<11} {endpoint['EndpointName']}"
+        for page in sagemaker.get_paginator("list_endpoints").paginate()
+        for endpoint in page["Endpoints"]
+    ]
+    print("\n".join([*jobs, *endpoints]) or f"no training jobs and no endpoints in {session.store}")
 
 
 def _deploy(arguments: argparse.Namespace) -> None:

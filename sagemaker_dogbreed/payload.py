@@ -53,8 +53,13 @@ def payload(picture: Picture) -> Payload:
 
     if isinstance(picture, Image.Image):
         return _image(_encoded(picture), f"PIL image of {picture.width} x {picture.height} pixels")
-    if hasattr(picture, "read") and isinstance(content := picture.read(), bytes):
-        return _image(content, "picture read from a file object")
+    if hasattr(picture, "read"):
+        try:
+            content = picture.read()
+        except (OSError, ValueError) as error:
+            raise InvocationError(f"the picture's file object cannot be read: {error}") from error
+        if isinstance(content, bytes):
+            return _image(content, "picture read from a file object")
     raise InvocationError(
         f"{type(picture).__name__} is no picture: give a path, an http(s) URL, bytes, an open binary file, "
         "a PIL image, or a list of these"

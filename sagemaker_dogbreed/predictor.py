@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from sagemaker_dogbreed.analysis.prediction import ClassProbability, Prediction
 from sagemaker_dogbreed.errors import EndpointError, EndpointFailedError, InvocationError
-from sagemaker_dogbreed.jobs.endpoint import delete_endpoint
+from sagemaker_dogbreed.jobs.endpoint import delete_endpoint, is_gone
 from sagemaker_dogbreed.jobs.missing import is_missing
 from sagemaker_dogbreed.jobs.polling import Poller
 from sagemaker_dogbreed.payload import Payload, Picture, payload
@@ -19,6 +19,8 @@ from sagemaker_dogbreed.requests.names import NAME_RULE, is_resource_name
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+DELETION_SECONDS = 300.0
 
 
 class Predictor:
@@ -51,7 +53,7 @@ class Predictor:
         except ClientError as error:
             if is_missing(error):
                 raise EndpointError(
-                    f"there is no endpoint {self.endpoint_name!r}; deploy a model first"
+                    f"there is no endpoint {self.endpoint_name!r}; is this the right session?"
                 ) from error
             raise EndpointError(f"endpoint {self.endpoint_name!r} cannot be described: {error}") from error
         return answer
@@ -92,7 +94,7 @@ class Predictor:
 
         Args:
             picture: A file's path, an http(s) URL (the endpoint fetches it), encoded bytes, an open
-                binary file or a PIL image; or a list of these.
+                binary file or a PIL image; or a list or an iterator of these.
 
         Raises:
             InvocationError: A picture cannot be read, or the endpoint refused it or failed; the
@@ -108,9 +110,18 @@ class Predictor:
         return predictions if many else predictions[0]
 
     def delete(self) -> None:
-        """Delete the endpoint, its config and its model; what is gone already is passed over."""
-        delete_endpoint(self._clients.sagemaker, self.endpoint_name)
+        """Delete the endpoint, its config and its model; what is gone already is passed over.
+
+        Returns when the endpoint is gone, so that its name is free again.
+
+        Raises:
+            EndpointError: SageMaker refused.
+            WaitTimeoutError: SageMaker accepted, but had not finished after five minutes.
+        """
+        sagemaker, name = self._clients.sagemaker, self.endpoint_name
+        delete_endpoint(sagemaker, name)
         self._in_service = False
+        self._poller.wait(f"deleting endpoint {name!r}", lambda: is_gone(sagemaker, name), DELETION_SECONDS)
 
     def __enter__(self) -> Self:
         try:

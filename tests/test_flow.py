@@ -365,8 +365,11 @@ def test_the_command_line_runs_the_whole_flow(photos, tmp_path, capfd):
     assert main([*options, "list"]) == 0
     listed = capfd.readouterr().out.splitlines()
     name = next(line.split()[-1] for line in listed if line.startswith("training job  Completed"))
-    assert main([*options, "deploy", name, "--name", "by-hand"]) == 0
-    assert main([*options, "delete", "by-hand"]) == 0
+    for _ in range(2):  # once deleted, the name is free again
+        assert main([*options, "deploy", name, "--name", "by-hand"]) == 0
+        assert main([*options, "delete", "by-hand"]) == 0
+    assert main(["--root", str(tmp_path / "elsewhere"), "list"]) == 0
+    assert "no training jobs and no endpoints" in capfd.readouterr().out
     assert main([*options, "delete", "../x"]) == 1
     assert "is not the name of an endpoint" in capfd.readouterr().err
     assert main([*options, "delete", "nope"]) == 1

@@ -34,6 +34,12 @@ def _seen(body):
     return open_rgb(body, max_pixels=10**6).tobytes()
 
 
+def _closed():
+    file = io.BytesIO(b"picture")
+    file.close()
+    return file
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "L", "P", "I;16", "1"])
 def test_a_pil_image_is_seen_as_its_file_is(mode):
     """Transparency, palettes and 16-bit values reach the endpoint, which treats files and images alike."""
@@ -84,6 +90,7 @@ def test_a_url_is_sent_whole_and_shown_without_its_signature():
         (bytes(MAX_BYTES + 1), "an endpoint takes"),
         (3, "int is no picture"),
         (io.StringIO("text"), "StringIO is no picture"),
+        (_closed(), "file object cannot be read"),
         (Image.new("RGB", (0, 0)), "cannot be encoded"),
         ("bad\0name.jpg", "cannot be read"),
     ],

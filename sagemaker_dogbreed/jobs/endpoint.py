@@ -45,6 +45,11 @@ def delete_endpoint(sagemaker: Any, name: str) -> None:
         _delete(sagemaker.delete_model, ModelName=variant["ModelName"])
 
 
+def is_gone(sagemaker: Any, name: str) -> bool:
+    """Whether there is no endpoint of this name, not even one that is being deleted."""
+    return not _described(sagemaker.describe_endpoint, EndpointName=name)
+
+
 def _described(describe: Any, **name: str) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = describe(**name)
