@@ -50,6 +50,7 @@ REFUSED = [
     (lambda: TrainingSpec().with_hyperparameters({"lr": 1}), "no such hyperparameter: lr"),
     (lambda: TrainingSpec().with_hyperparameters({"epochs": "many"}), "epochs must be a whole number"),
     (lambda: ComputeSpec(instance_type="m5.large"), "instance_type must match"),
+    (lambda: ComputeSpec(instance_count=2), "instance_count must be 1, got 2"),
     (lambda: ContinuousRange(min=0.1, max=0.01), "must be less than max"),
     (lambda: ContinuousRange(min=0, max=1, scaling="Logarithmic"), "above 0"),
     (lambda: ContinuousRange(min=0, max=1, scaling="ReverseLogarithmic"), "max < 1"),

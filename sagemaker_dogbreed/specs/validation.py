@@ -105,7 +105,9 @@ def check_number(
     if isinstance(value, bool) or not isinstance(value, accepted) or not math.isfinite(value):
         raise SpecError(f"{name} must be a {'whole ' if whole else ''}number, got {value!r}")
     if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
-        if maximum is None:
+        if minimum == maximum:
+            bounds = f"{minimum}"
+        elif maximum is None:
             bounds = f"at least {minimum}"
         elif minimum is None:
             bounds = f"at most {maximum}"

@@ -15,15 +15,7 @@ from sagemaker_dogbreed.container import artifact
 ENDLESS = arguments(epochs=10_000, patience=0)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Compute as the processes do, and leave the signal handler as it was."""
-    handler, threads = signal.getsignal(signal.SIGTERM), torch.get_num_threads()
-    torch.set_num_threads(1)
-    with torch.random.fork_rng(devices=[]):
-        yield
-    torch.set_num_threads(threads)
-    signal.signal(signal.SIGTERM, handler)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def wait_for(process, *words: str) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import io
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -16,41 +14,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from served_model import GOOD, NAMES, Reply
 
 from sagemaker_dogbreed.container import artifact, inference
 from sagemaker_dogbreed.container.application import MAX_BODY_BYTES, Application
-from sagemaker_dogbreed.container.hparams import Hyperparameters
-from sagemaker_dogbreed.container.model import build
-from sagemaker_dogbreed.container.preprocessing import Preprocessing
 from sagemaker_dogbreed.container.serving import (
     create_app,
 )
-
-NAMES = ("akita", "beagle", "collie")
-
-
-def encode(image: Image.Image, image_format: str = "JPEG") -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, image_format)
-    return buffer.getvalue()
-
-
-GOOD = encode(Image.effect_noise((60, 50), 80).convert("RGB"))
-
-
-@dataclasses.dataclass(frozen=True)
-class Reply:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        def refuse(constant: str) -> None:
-            raise AssertionError(f"{constant} is no JSON")
-
-        return json.loads(self.body, parse_constant=refuse)
 
 
 def call(
@@ -114,25 +84,6 @@ def loaded(model_dir: Path, handlers: ModuleType = inference) -> Application:
     app = create_app(model_dir, handlers)
     app.load()
     return app
-
-
-@pytest.fixture(scope="module")
-def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    hyperparameters = Hyperparameters(
-        backbone="shufflenet_v2_x0_5", weights="none", finetune="full", head_units=8
-    )
-    torch.manual_seed(0)
-    artifact.save(
-        folder,
-        build(hyperparameters, len(NAMES), 64),
-        class_names=NAMES,
-        preprocessing=Preprocessing.for_backbone("shufflenet_v2_x0_5", 64),
-        hyperparameters=hyperparameters,
-        metrics={},
-        job_name="dogs-1",
-    )
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -5,73 +5,23 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import http.client
-import io
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from PIL import Image
+from served_model import GOOD, Reply
 
-from sagemaker_dogbreed.container import artifact, source
+from sagemaker_dogbreed.container import source
 from sagemaker_dogbreed.container.application import MAX_BODY_BYTES
-from sagemaker_dogbreed.container.hparams import Hyperparameters
-from sagemaker_dogbreed.container.model import build
-from sagemaker_dogbreed.container.preprocessing import Preprocessing
 from sagemaker_dogbreed.container.serving import load_handlers, model_dir_from_environ, port_from_environ
-
-NAMES = ("akita", "beagle", "collie")
-
-
-def encode(image: Image.Image, image_format: str = "JPEG") -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, image_format)
-    return buffer.getvalue()
-
-
-GOOD = encode(Image.effect_noise((60, 50), 80).convert("RGB"))
-
-
-@dataclasses.dataclass(frozen=True)
-class Reply:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        def refuse(constant: str) -> None:
-            raise AssertionError(f"{constant} is no JSON")
-
-        return json.loads(self.body, parse_constant=refuse)
-
-
-@pytest.fixture(scope="module")
-def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    hyperparameters = Hyperparameters(
-        backbone="shufflenet_v2_x0_5", weights="none", finetune="full", head_units=8
-    )
-    torch.manual_seed(0)
-    artifact.save(
-        folder,
-        build(hyperparameters, len(NAMES), 64),
-        class_names=NAMES,
-        preprocessing=Preprocessing.for_backbone("shufflenet_v2_x0_5", 64),
-        hyperparameters=hyperparameters,
-        metrics={},
-        job_name="dogs-1",
-    )
-    return folder
 
 
 @pytest.mark.parametrize(

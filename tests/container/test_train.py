@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 
 import pytest
 import torch
@@ -16,16 +15,7 @@ from sagemaker_dogbreed.container.data import load_splits
 from sagemaker_dogbreed.container.hparams import Hyperparameters
 from sagemaker_dogbreed.container.preprocessing import Preprocessing
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Leave the test process's signal handler, threads and random state as they were."""
-    handler, threads = signal.getsignal(signal.SIGTERM), torch.get_num_threads()
-    torch.set_num_threads(1)
-    with torch.random.fork_rng(devices=[]):
-        yield
-    torch.set_num_threads(threads)
-    signal.signal(signal.SIGTERM, handler)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

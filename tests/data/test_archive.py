@@ -43,7 +43,7 @@ def make_zip(
 
 
 def make_tar(path: Path, members: Iterable[tuple[str, bytes]], mode: str = "w") -> None:
-    with tarfile.open(path, mode, errors="surrogateescape") as file:  # type: ignore[call-overload]
+    with tarfile.open(path, mode, errors="surrogateescape") as file:  # type: ignore[call-overload]  # mode is a parameter
         for name, content in members:
             member = tarfile.TarInfo(name)
             member.size = len(content)

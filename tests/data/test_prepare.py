@@ -41,7 +41,7 @@ def flat(tmp_path: Path) -> Path:
 
 
 def prepared(source: Path, **options: object):
-    spec = DatasetSpec(source=str(source), **options)  # type: ignore[arg-type]
+    spec = DatasetSpec(source=str(source), **options)  # type: ignore[arg-type]  # of many types
     return prepare(spec, source.parent / "cache", progress=False)
 
 
