@@ -31,7 +31,7 @@ def quickstart(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run every test; with ``-- PATH`` only some."""
-    install(session, "local", groups=("tests",))
+    install(session, "local", "aws", groups=("tests",))
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
@@ -53,7 +53,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Check types, strictly: the package, and the public API as its users write it."""
-    install(session, "local", groups=("tests", "typing"))
+    install(session, "local", "aws", groups=("tests", "typing"))
     session.run("mypy")
 
 

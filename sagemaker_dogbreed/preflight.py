@@ -11,7 +11,7 @@ from sagemaker_dogbreed.errors import EndpointError, JobError, SpecError, StoreE
 from sagemaker_dogbreed.jobs.missing import is_missing
 from sagemaker_dogbreed.specs.training import TrainingSpec
 from sagemaker_dogbreed.specs.tuning import TuningSpec
-from sagemaker_dogbreed.store import Store
+from sagemaker_dogbreed.store.interface import Store
 
 WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
 

@@ -9,9 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from sagemaker_dogbreed import packaging
+from sagemaker_dogbreed.clients import Clients
 from sagemaker_dogbreed.data.dataset import Dataset
 from sagemaker_dogbreed.errors import MissingExtraError, SpecError
 from sagemaker_dogbreed.jobs.endpoint import start_endpoint
@@ -25,21 +24,12 @@ from sagemaker_dogbreed.requests.training_job import TrainingLocations, create_t
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
-from sagemaker_dogbreed.store import Store
+from sagemaker_dogbreed.store.interface import Store
 
 HOME_VARIABLE = "SAGEMAKER_DOGBREED_HOME"
 DEFAULT_HOME = ".sagemaker_dogbreed"
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
 LOCAL_IMAGE = "local/pytorch"
-
-
-@attrs.frozen(kw_only=True)
-class Clients:
-    """The boto3 clients everything is sent through."""
-
-    sagemaker: Any
-    runtime: Any
-    logs: Any
 
 
 class Session:
@@ -84,16 +74,11 @@ class Session:
             if importlib.util.find_spec(package) is None:
                 raise MissingExtraError(package, "local", "training and serving on this machine")
         from sagemaker_dogbreed.local.service import LocalSageMaker
-        from sagemaker_dogbreed.store import LocalStore
+        from sagemaker_dogbreed.store.local import LocalStore
 
         home = Path(root or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().resolve()
-        boto_session = LocalSageMaker(home).boto_session()
         return cls(
-            clients=Clients(
-                sagemaker=boto_session.client("sagemaker"),
-                runtime=boto_session.client("sagemaker-runtime"),
-                logs=boto_session.client("logs"),
-            ),
+            clients=Clients(LocalSageMaker(home).boto_session),
             store=LocalStore(home),
             bucket="local",
             role=LOCAL_ROLE,

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sagemaker_dogbreed.errors import StoreError
-from sagemaker_dogbreed.store import LocalStore, parse_s3_uri
+from sagemaker_dogbreed.store.local import LocalStore
+from sagemaker_dogbreed.store.location import parse_s3_uri
 
 
 @pytest.fixture

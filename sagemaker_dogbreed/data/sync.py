@@ -6,7 +6,7 @@ from tqdm import tqdm
 
 from sagemaker_dogbreed.data.dataset import Dataset, channel_uris, dataset_uri
 from sagemaker_dogbreed.data.prepare import PreparedDataset
-from sagemaker_dogbreed.store import Store
+from sagemaker_dogbreed.store.interface import Store
 
 VERSION_DIGITS = 16
 

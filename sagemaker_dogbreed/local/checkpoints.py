@@ -7,7 +7,8 @@ import time
 import uuid
 from pathlib import Path
 
-from sagemaker_dogbreed.store import LocalStore, parse_s3_uri
+from sagemaker_dogbreed.store.local import LocalStore
+from sagemaker_dogbreed.store.location import parse_s3_uri
 
 _INTERVAL = 1.0  # seconds between looks at the folder
 

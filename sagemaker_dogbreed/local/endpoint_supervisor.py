@@ -20,7 +20,7 @@ from sagemaker_dogbreed.local.contract import clean_environment
 from sagemaker_dogbreed.local.log_files import LogWriter
 from sagemaker_dogbreed.local.program import Program
 from sagemaker_dogbreed.local.records import REGION, Record
-from sagemaker_dogbreed.store import LocalStore
+from sagemaker_dogbreed.store.local import LocalStore
 
 _HOST = "127.0.0.1"
 _LOOK_INTERVAL = 0.2  # seconds between looks at the record

@@ -21,7 +21,7 @@ from sagemaker_dogbreed.local import (
 )
 from sagemaker_dogbreed.local.faults import ServiceFault
 from sagemaker_dogbreed.local.workspace import Handler, Workspace
-from sagemaker_dogbreed.store import LocalStore
+from sagemaker_dogbreed.store.local import LocalStore
 
 if TYPE_CHECKING:
     import boto3

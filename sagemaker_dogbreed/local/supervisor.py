@@ -23,7 +23,7 @@ from sagemaker_dogbreed.local.log_files import TRAINING_GROUP, LogWriter
 from sagemaker_dogbreed.local.metric_reader import MetricReader
 from sagemaker_dogbreed.local.program import Program
 from sagemaker_dogbreed.local.records import Record, State
-from sagemaker_dogbreed.store import LocalStore
+from sagemaker_dogbreed.store.local import LocalStore
 
 _LOOK_INTERVAL = 0.2  # seconds between looks at the record
 _REASON_LENGTH = 1024

@@ -9,7 +9,8 @@ from sagemaker_dogbreed.errors import StoreError
 from sagemaker_dogbreed.local.contract import decode_hyperparameters
 from sagemaker_dogbreed.local.faults import ServiceFault, invalid
 from sagemaker_dogbreed.local.workspace import Parameters
-from sagemaker_dogbreed.store import LocalStore, parse_s3_uri
+from sagemaker_dogbreed.store.local import LocalStore
+from sagemaker_dogbreed.store.location import parse_s3_uri
 
 
 def check(request: Parameters, store: LocalStore) -> None:

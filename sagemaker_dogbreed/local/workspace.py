@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from sagemaker_dogbreed.local.records import Records
-from sagemaker_dogbreed.store import LocalStore
+from sagemaker_dogbreed.store.local import LocalStore
 
 Parameters = dict[str, Any]
 _OUTPUT = "supervisor.out"

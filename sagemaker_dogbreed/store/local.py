@@ -1,86 +1,22 @@
-"""Where S3 objects are: the interface of a store, and the store that is a folder of this machine.
-
-``s3://bucket/key`` is the file ``<root>/s3/bucket/key``. A *prefix* names one object, or everything
-beneath it as a folder: ``s3://b/run`` covers ``s3://b/run/model`` and never ``s3://b/run-2/model``.
-"""
+"""The store that is a folder of this machine: ``s3://bucket/key`` is ``<root>/s3/bucket/key``."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import attrs
 
 from sagemaker_dogbreed.errors import StoreError
+from sagemaker_dogbreed.store.interface import Progress
+from sagemaker_dogbreed.store.location import parse_s3_uri
 
-Progress = Callable[[int], object]
-"""Called with the size of each file, in bytes, once it is stored."""
-
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _INCOMING = ".incoming"  # no bucket can have this name
-
-
-class Store(Protocol):
-    """What the library needs of S3, wherever it is."""
-
-    def put_file(self, source: Path, uri: str) -> None:
-        """Store a file as an object, in place of the one that may be there."""
-
-    def put_tree(
-        self, files: Iterable[tuple[str, Path]], prefix_uri: str, progress: Progress | None = None
-    ) -> None:
-        """Store files beneath a prefix; each comes with its relative name (``train/dog/1.jpg``)."""
-
-    def get_file(self, uri: str, destination: Path) -> None:
-        """Write an object to a file."""
-
-    def get_tree(self, prefix_uri: str, destination: Path) -> None:
-        """Write the objects beneath a prefix to a folder."""
-
-    def list(self, prefix_uri: str) -> Sequence[tuple[str, int]]:
-        """Return the URI and the size, bytes, of each object of a prefix, sorted by URI."""
-
-    def exists(self, uri: str) -> bool:
-        """Return whether there is an object of exactly this URI."""
-
-    def check_writable(self) -> None:
-        """Raise StoreError where objects could not be stored."""
-
-    def delete(self, prefix_uri: str) -> None:
-        """Delete the objects of a prefix; none is no error."""
-
-
-def parse_s3_uri(uri: str) -> tuple[str, str]:
-    """Return the bucket and the key of an S3 URI; the key may be empty or end in a slash.
-
-    >>> parse_s3_uri("s3://my-bucket/data/train/")
-    ('my-bucket', 'data/train/')
-
-    Raises:
-        StoreError: It is no S3 URI, or no file name can stand for its key.
-    """
-    scheme, _, rest = uri.partition("://")
-    bucket, _, key = rest.partition("/")
-    if scheme != "s3":
-        raise StoreError(f"not an S3 location: {uri!r}; it must look like s3://bucket/key")
-    if not _BUCKET.fullmatch(bucket) or ".." in bucket:
-        raise StoreError(
-            f"{uri!r} has no proper bucket name: 3 to 63 lower-case letters, digits, dots and dashes"
-        )
-    segments = key.removesuffix("/").split("/") if key else []
-    if any(segment in {"", ".", ".."} for segment in segments) or _CONTROL.search(key):
-        raise StoreError(
-            f"{uri!r} has a key with empty parts, '.' or '..' parts, or control characters; rename it"
-        )
-    return bucket, key
 
 
 @attrs.frozen

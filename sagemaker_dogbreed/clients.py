@@ -1,0 +1,66 @@
+"""The boto3 clients everything is sent through."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import boto3
+    from botocore.config import Config
+
+
+class Clients:
+    """Clients by the name of their service, made on first use; safe to share between threads.
+
+    Handles keep this object and ask it for a client at each call, so that ``reconnect`` reaches them.
+    """
+
+    def __init__(self, new_session: Callable[[], boto3.Session], config: Config | None = None) -> None:
+        self._new_session = new_session
+        self._config = config
+        self._lock = threading.Lock()
+        self._session: boto3.Session | None = None
+        self._clients: dict[tuple[str, str | None], Any] = {}
+
+    @property
+    def session(self) -> boto3.Session:
+        """The boto3 session the clients are made from."""
+        with self._lock:
+            return self._current()
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """Return the client of a service, in the session's region or another."""
+        with self._lock:
+            if (service, region) not in self._clients:
+                session: Any = self._current()  # boto3's types know services by literal names only
+                made = session.client(service, region_name=region, config=self._config)
+                self._clients[service, region] = made
+            return self._clients[service, region]
+
+    @property
+    def sagemaker(self) -> Any:
+        """The client for everything but invocations."""
+        return self.client("sagemaker")
+
+    @property
+    def runtime(self) -> Any:
+        """The client for invocations."""
+        return self.client("sagemaker-runtime")
+
+    @property
+    def logs(self) -> Any:
+        """The client of CloudWatch Logs."""
+        return self.client("logs")
+
+    def reconnect(self) -> None:
+        """Make all clients anew at their next use, with credentials that are read again."""
+        with self._lock:
+            self._session = None
+            self._clients.clear()
+
+    def _current(self) -> boto3.Session:
+        if self._session is None:
+            self._session = self._new_session()
+        return self._session
