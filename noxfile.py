@@ -12,13 +12,16 @@ nox.options.sessions = ["lint", "typing", "tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 CONSTRAINTS = ".ci/constraints.txt"
+CONFORMANCE_CONSTRAINTS = ".ci/conformance-constraints.txt"
 
 
-def install(session: nox.Session, *extras: str, groups: tuple[str, ...] = ()) -> None:
+def install(
+    session: nox.Session, *extras: str, groups: tuple[str, ...] = (), constraints: str = CONSTRAINTS
+) -> None:
     """Install the package, editable, with extras and dependency groups at the tested versions."""
     package = f".[{','.join(extras)}]" if extras else "."
     requirements = nox.project.dependency_groups(PROJECT, *groups) if groups else ()
-    session.install("--constraint", CONSTRAINTS, "--editable", package, *requirements)
+    session.install("--constraint", constraints, "--editable", package, *requirements)
 
 
 @nox.session
@@ -41,6 +44,13 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "report")
 
 
+@nox.session(default=False)
+def conformance(session: nox.Session) -> None:
+    """Carry the library's requests out with AWS's own container code."""
+    install(session, "local", "aws", groups=("conformance",), constraints=CONFORMANCE_CONSTRAINTS)
+    session.run("pytest", *(session.posargs or ["tests/conformance"]))
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, formatting and that imports point down the layers."""
@@ -59,9 +69,13 @@ def typing(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def constraints(session: nox.Session) -> None:
-    """Resolve all extras and groups anew and write the constraints file."""
+    """Resolve all extras and groups anew and write the constraints files."""
     session.install("uv")
-    groups = [part for group in PROJECT["dependency-groups"] for part in ("--group", group)]
-    options = ["--universal", "--all-extras", "--upgrade", "--no-header", "--no-annotate"]
-    python = ["--python-version", "3.11"]
-    session.run("uv", "pip", "compile", "pyproject.toml", *groups, *options, *python, "-o", CONSTRAINTS)
+    options = ["--universal", "--upgrade", "--no-header", "--no-annotate", "--python-version", "3.11"]
+    resolve = ["uv", "pip", "compile", "pyproject.toml", *options]
+    groups = [
+        part for group in PROJECT["dependency-groups"] if group != "conformance" for part in ("--group", group)
+    ]
+    session.run(*resolve, *groups, "--all-extras", "-o", CONSTRAINTS)
+    extras = ["--extra", "local", "--extra", "aws"]
+    session.run(*resolve, "--group", "conformance", *extras, "-o", CONFORMANCE_CONSTRAINTS)
