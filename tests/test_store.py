@@ -112,7 +112,7 @@ def test_a_tree_goes_and_comes_back(store: LocalStore, tmp_path: Path) -> None:
     """Files keep their names beneath the prefix, and progress counts their bytes."""
     sizes: list[int] = []
     files = [("train/b.jpg", _file(tmp_path, "b", "bb")), ("train/a.jpg", _file(tmp_path, "a", "a"))]
-    store.put_tree(files, "s3://bucket/data/", sizes.append)
+    store.put_tree(files, "s3://bucket/data/", lambda _name, item: sizes.append(item.size))
     store.get_tree("s3://bucket/data/train", tmp_path / "out")
     assert sizes == [2, 1]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "b.jpg"]
@@ -152,7 +152,7 @@ def test_what_cannot_be_stored_or_read_says_so(store: LocalStore, tmp_path: Path
     """Every failure is a StoreError that names the object or the file."""
     source = _file(tmp_path, "file", "x")
     store.put_file(source, "s3://bucket/a/b")
-    failures: dict[str, Callable[[], None]] = {
+    failures: dict[str, Callable[[], object]] = {
         "s3://bucket/missing": lambda: store.get_file("s3://bucket/missing", tmp_path / "out"),
         "s3://bucket/none": lambda: store.get_tree("s3://bucket/none", tmp_path / "out"),
         "gone": lambda: store.put_file(tmp_path / "gone", "s3://bucket/c"),
@@ -194,7 +194,7 @@ def test_a_root_that_cannot_be_written_is_blamed_itself(tmp_path: Path, root: st
         pytest.skip("this machine has no /proc")
     source = _file(tmp_path, "file", "x")
     store = LocalStore(tmp_path / root)
-    actions: list[Callable[[], None]] = [
+    actions: list[Callable[[], object]] = [
         store.check_writable,
         lambda: store.put_file(source, "s3://bucket/a"),
         lambda: store.put_tree([("a", source)], "s3://bucket"),

@@ -28,7 +28,9 @@ def sync(prepared: PreparedDataset, store: Store, bucket: str, *, progress: bool
         unit_scale=True,
         disable=not progress,
     ) as bar:
-        store.put_tree(((file.key, file.path) for file in prepared.files), uri, bar.update)
+        store.put_tree(
+            ((file.key, file.path) for file in prepared.files), uri, lambda _name, item: bar.update(item.size)
+        )
     return Dataset(
         name=prepared.name,
         version=version,

@@ -8,28 +8,52 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-Progress = Callable[[int], object]
-"""Called with the size of each file, in bytes, once it is stored."""
+
+class StoredObject(NamedTuple):
+    """An object as the store tells of it.
+
+    ``size`` is in bytes. ``etag`` changes whenever the content does (without the quotes it has in
+    HTTP); it is the MD5 of the content only where S3 chose it to be.
+    """
+
+    uri: str
+    size: int
+    etag: str
+
+
+Stored = Callable[[str, StoredObject], object]
+"""Called with each file's relative name and its object once it is stored; its errors end the transfer."""
 
 
 class Store(Protocol):
     """What the library needs of S3, wherever it is."""
 
-    def put_file(self, source: Path, uri: str) -> None:
+    def put_file(self, source: Path, uri: str) -> StoredObject:
         """Store a file as an object, in place of the one that may be there."""
 
     def put_tree(
-        self, files: Iterable[tuple[str, Path]], prefix_uri: str, progress: Progress | None = None
+        self, files: Iterable[tuple[str, Path]], prefix_uri: str, stored: Stored | None = None
     ) -> None:
         """Store files beneath a prefix; each comes with its relative name (``train/dog/1.jpg``)."""
+
+    def copy_tree(
+        self, copies: Iterable[tuple[str, str]], prefix_uri: str, stored: Stored | None = None
+    ) -> None:
+        """Copy objects to beneath a prefix of the same bucket; each URI comes with its new relative name."""
 
     def get_file(self, uri: str, destination: Path) -> None:
         """Write an object to a file."""
 
     def get_tree(self, prefix_uri: str, destination: Path) -> None:
         """Write the objects beneath a prefix to a folder."""
+
+    def read(self, uri: str, max_bytes: int) -> bytes:
+        """Return the content of an object that must not be longer than so many bytes."""
+
+    def objects(self, prefix_uri: str) -> Sequence[StoredObject]:
+        """Return the objects of a prefix, sorted by URI."""
 
     def list(self, prefix_uri: str) -> Sequence[tuple[str, int]]:
         """Return the URI and the size, bytes, of each object of a prefix, sorted by URI."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 
 from sagemaker_dogbreed.errors import StoreError
-from sagemaker_dogbreed.store.interface import Progress
+from sagemaker_dogbreed.store.interface import Stored, StoredObject
 from sagemaker_dogbreed.store.location import parse_s3_uri
 
 _INCOMING = ".incoming"  # no bucket can have this name
@@ -65,7 +65,7 @@ class LocalStore:
                 "Session.local(root), --root or SAGEMAKER_DOGBREED_HOME"
             ) from error
 
-    def put_file(self, source: Path, uri: str) -> None:
+    def put_file(self, source: Path, uri: str) -> StoredObject:
         """Store a file as an object: a hard link, or a copy where links are refused.
 
         Raises:
@@ -79,9 +79,10 @@ class LocalStore:
                 _place(Path(source), target, self._incoming())
             except (FileExistsError, NotADirectoryError) as error:
                 raise OSError("part of its key is an object, and here a folder cannot be one too") from error
+            return _described(uri, target)
 
     def put_tree(
-        self, files: Iterable[tuple[str, Path]], prefix_uri: str, progress: Progress | None = None
+        self, files: Iterable[tuple[str, Path]], prefix_uri: str, stored: Stored | None = None
     ) -> None:
         """Store files beneath a prefix; each comes with its relative name (``train/dog/1.jpg``).
 
@@ -90,9 +91,27 @@ class LocalStore:
         """
         prefix = prefix_uri.removesuffix("/")
         for name, source in files:
-            self.put_file(source, f"{prefix}/{name}")
-            if progress is not None:
-                progress(source.stat().st_size)
+            result = self.put_file(source, f"{prefix}/{name}")
+            if stored is not None:
+                stored(name, result)
+
+    def copy_tree(
+        self, copies: Iterable[tuple[str, str]], prefix_uri: str, stored: Stored | None = None
+    ) -> None:
+        """Store objects once more beneath a prefix of the same bucket; each comes with its relative name.
+
+        Raises:
+            StoreError: An object is in another bucket, is gone, or cannot be copied.
+        """
+        prefix = prefix_uri.removesuffix("/")
+        for source, name in copies:
+            if parse_s3_uri(source)[0] != parse_s3_uri(prefix_uri)[0]:
+                raise StoreError(f"cannot copy {source} to {prefix}: it is in another bucket")
+            if not self.exists(source):
+                raise StoreError(f"there is no object {source}")
+            result = self.put_file(self._object_path(source), f"{prefix}/{name}")
+            if stored is not None:
+                stored(name, result)
 
     def get_file(self, uri: str, destination: Path) -> None:
         """Write an object to a file: a hard link, or a copy where links are refused.
@@ -122,8 +141,23 @@ class LocalStore:
         for uri, _size in found:
             self.get_file(uri, Path(destination) / self.path(uri).relative_to(parent))
 
-    def list(self, prefix_uri: str) -> Sequence[tuple[str, int]]:
-        """Return the URI and the size, bytes, of each object of a prefix, sorted by URI.
+    def read(self, uri: str, max_bytes: int) -> bytes:
+        """Return the content of an object.
+
+        Raises:
+            StoreError: There is no such object, it cannot be read, or it is longer than ``max_bytes``.
+        """
+        path = self._object_path(uri)
+        if not path.is_file():
+            raise StoreError(f"there is no object {uri}")
+        with _store_errors(f"read {uri}"), path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+        if len(content) > max_bytes:
+            raise StoreError(f"{uri} is longer than {max_bytes:,} bytes; it is not what it should be")
+        return content
+
+    def objects(self, prefix_uri: str) -> Sequence[StoredObject]:
+        """Return the objects of a prefix, sorted by URI.
 
         Raises:
             StoreError: The URI is none, or the folder cannot be read.
@@ -135,9 +169,17 @@ class LocalStore:
             one_object = base.is_file() and not prefix_uri.endswith("/")
             files = [base] if one_object else [path for path in base.rglob("*") if path.is_file()]
             return sorted(
-                (f"s3://{bucket}/{path.relative_to(bucket_folder).as_posix()}", path.stat().st_size)
+                _described(f"s3://{bucket}/{path.relative_to(bucket_folder).as_posix()}", path)
                 for path in files
             )
+
+    def list(self, prefix_uri: str) -> Sequence[tuple[str, int]]:
+        """Return the URI and the size, bytes, of each object of a prefix, sorted by URI.
+
+        Raises:
+            StoreError: The URI is none, or the folder cannot be read.
+        """
+        return [(item.uri, item.size) for item in self.objects(prefix_uri)]
 
     def exists(self, uri: str) -> bool:
         """Return whether there is an object of exactly this URI."""
@@ -173,6 +215,12 @@ class LocalStore:
         folder = self.root / "s3" / _INCOMING
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+def _described(uri: str, path: Path) -> StoredObject:
+    """Return the object that a file stands for; which bytes it has is told by inode and time of change."""
+    status = path.stat()
+    return StoredObject(uri, status.st_size, f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}")
 
 
 def _place(source: Path, target: Path, staging: Path) -> None:

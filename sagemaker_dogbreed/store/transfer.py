@@ -1,0 +1,92 @@
+"""Many requests in flight at once, from code that is not asynchronous itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+
+def run(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine to its end in a thread of its own, and return its result.
+
+    In a thread, as the caller may be in an event loop already: notebooks are. An interruption (Ctrl-C)
+    cancels what is under way, and is raised once that has ended.
+    """
+    outcome: Future[T] = Future()
+    running: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
+
+    async def whole() -> T:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # for the type checker: a coroutine that runs has one
+        running.set_result((asyncio.get_running_loop(), task))
+        return await start()
+
+    def work() -> None:
+        try:
+            with asyncio.Runner() as runner:
+                outcome.set_result(runner.run(whole()))
+        except BaseException as error:  # it is raised in the caller's thread
+            outcome.set_exception(error)
+
+    thread = threading.Thread(target=work, name="transfer", daemon=True)
+    thread.start()
+    try:
+        return outcome.result()
+    except BaseException:
+        if not outcome.done():
+            loop, task = running.result()
+            with contextlib.suppress(RuntimeError):  # it has ended by itself meanwhile
+                loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        raise
+
+
+async def for_each(
+    items: Iterable[Item], work: Callable[[Item], Awaitable[object]], *, in_flight: int
+) -> None:
+    """Do the work for all items, so many at a time; the first failure cancels the rest and is raised."""
+    source = iter(items)
+
+    async def worker() -> None:
+        for item in source:
+            await work(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(in_flight):
+                group.create_task(worker())
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from failures.exceptions[0].__cause__
+
+
+class Budget:
+    """Bytes that may be in memory at once; whoever wants more than there are gets them alone."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._lent = size, 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @contextlib.asynccontextmanager
+    async def lend(self, wanted: int) -> AsyncIterator[None]:
+        """Wait until so many bytes are free, and hold them."""
+        while self._lent and self._lent + wanted > self._size:
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            await turn
+        self._lent += wanted
+        try:
+            yield
+        finally:
+            self._lent -= wanted
+            while self._waiting:
+                turn = self._waiting.popleft()
+                if not turn.done():  # a cancelled one is
+                    turn.set_result(None)
