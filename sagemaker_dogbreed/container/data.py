@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import signal
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,12 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
+from sagemaker_dogbreed.container.distributed import Ranks
 from sagemaker_dogbreed.container.hparams import Hyperparameters
 from sagemaker_dogbreed.container.images import ImageError, open_rgb_file
 from sagemaker_dogbreed.container.metrics import SPLITS
 from sagemaker_dogbreed.container.preprocessing import Preprocessing, Transform
+from sagemaker_dogbreed.container.sampling import EpochSampler, Place, ShareSampler
 
 MAX_PIXELS = 200_000_000
 """Larger training images are refused: 600 MB decoded."""
@@ -24,19 +25,15 @@ MAX_PIXELS = 200_000_000
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 _FEW_IMAGES = 64  # for fewer, starting processes takes longer than loading
 
+UNCOUNTED = -100
+"""The class number of an image that only fills a share: losses of torch pass over it."""
+
 Batch = tuple[torch.Tensor, torch.Tensor]
 """Images (batch, 3, size, size) and class numbers (batch,)."""
 
 
 class DataError(Exception):
     """The data of a channel cannot be used; the message names the file or folder."""
-
-
-class _Place(NamedTuple):
-    """One image's number in the data set, and the seed of its random changes."""
-
-    number: int
-    seed: int
 
 
 class _Bad(NamedTuple):
@@ -54,7 +51,7 @@ class ImageFolder(Dataset[tuple[torch.Tensor, int]]):
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, place: _Place) -> tuple[torch.Tensor, int] | _Bad:  # type: ignore[override]  # by sampler
+    def __getitem__(self, place: Place) -> tuple[torch.Tensor, int] | _Bad:  # type: ignore[override]  # by sampler
         path, label = self.files[place.number]
         try:
             image = open_rgb_file(path, max_pixels=MAX_PIXELS)
@@ -64,35 +61,14 @@ class ImageFolder(Dataset[tuple[torch.Tensor, int]]):
         state = generator.get_state()
         generator.manual_seed(place.seed)
         try:
-            return self.transform(image), label
+            return self.transform(image), label if place.counts else UNCOUNTED
         finally:
             generator.set_state(state)
 
 
-class EpochSampler(Sampler[_Place]):
-    """The order and the random changes of an epoch: a function of seed and epoch, nothing else.
-
-    So they do not depend on worker processes, nor on the epochs before: a resumed training goes on
-    as if it had never stopped.
-    """
-
-    def __init__(self, size: int, seed: int, *, shuffle: bool) -> None:
-        self.size, self.seed, self.shuffle = size, seed, shuffle
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __iter__(self) -> Iterator[_Place]:
-        generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch))
-        order = torch.randperm(self.size, generator=generator) if self.shuffle else torch.arange(self.size)
-        seeds = torch.randint(2**62, (self.size,), generator=generator)
-        return iter([_Place(int(number), int(seed)) for number, seed in zip(order, seeds, strict=True)])
-
-
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """One channel's batches; iterate over it once an epoch."""
+    """One channel's batches, or this process's shares of them; iterate over it once an epoch."""
 
     name: str
     loader: DataLoader[tuple[torch.Tensor, int]]
@@ -111,11 +87,6 @@ class Split:
             yield batch
 
 
-def epoch_seed(seed: int, epoch: int) -> int:
-    """Return the seed of everything random in an epoch."""
-    return (seed << 16) + epoch
-
-
 def class_names(train: Path) -> tuple[str, ...]:
     """Return the names of the class folders, sorted.
 
@@ -131,7 +102,10 @@ def class_names(train: Path) -> tuple[str, ...]:
 
 
 def load_splits(
-    channels: Mapping[str, Path], hyperparameters: Hyperparameters, preprocessing: Preprocessing
+    channels: Mapping[str, Path],
+    hyperparameters: Hyperparameters,
+    preprocessing: Preprocessing,
+    ranks: Ranks = Ranks(),  # noqa: B008 - a value
 ) -> tuple[dict[str, Split], tuple[str, ...]]:
     """Return the splits by name, and the class names.
 
@@ -152,7 +126,17 @@ def load_splits(
         augmentation = hyperparameters.augmentation if training else "none"
         dataset = ImageFolder(files, preprocessing.training_transform(augmentation))
         sampler = EpochSampler(len(files), hyperparameters.seed, shuffle=training)
-        splits[name] = Split(name, _loader(dataset, sampler, hyperparameters, training=training), sampler)
+        shares = ShareSampler(
+            sampler,
+            hyperparameters.batch_size,
+            ranks,
+            # Batch normalisation cannot train on a single image.
+            leave_out_lone_last=training and hyperparameters.finetune == "full",
+        )
+        workers = hyperparameters.num_workers
+        if workers is None:
+            workers = _worker_count(len(files) // ranks.size, ranks.processors)
+        splits[name] = Split(name, _loader(dataset, shares, workers), sampler)
     return splits, classes
 
 
@@ -180,36 +164,21 @@ def _files(name: str, channel: Path, classes: Sequence[str]) -> list[tuple[Path,
     return files
 
 
-def _loader(
-    dataset: ImageFolder, sampler: EpochSampler, hyperparameters: Hyperparameters, *, training: bool
-) -> DataLoader[tuple[torch.Tensor, int]]:
-    size = hyperparameters.batch_size
-    # Batch normalisation cannot train on a single image.
-    lone_last = (
-        training and hyperparameters.finetune == "full" and len(dataset) > size and len(dataset) % size == 1
-    )
+def _loader(dataset: ImageFolder, shares: ShareSampler, workers: int) -> DataLoader[tuple[torch.Tensor, int]]:
     with warnings.catch_warnings():
         # More workers than processors is the user's choice where it is made.
         warnings.simplefilter("ignore", UserWarning)
         return DataLoader(
             dataset,
-            batch_size=size,
-            sampler=sampler,
-            drop_last=lone_last,
-            num_workers=_worker_count(hyperparameters.num_workers, len(dataset)),
+            batch_sampler=shares,
+            num_workers=workers,
             pin_memory=torch.cuda.is_available(),
             collate_fn=_collate,
             worker_init_fn=_start_worker,
         )
 
 
-def _worker_count(asked: int | None, images: int) -> int:
-    if asked is not None:
-        return asked
-    try:
-        processors = len(os.sched_getaffinity(0))
-    except AttributeError:  # only Linux has it
-        processors = os.cpu_count() or 1
+def _worker_count(images: int, processors: int) -> int:
     return 0 if processors == 1 or images < _FEW_IMAGES else min(processors, 8)
 
 

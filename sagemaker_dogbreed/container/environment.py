@@ -11,6 +11,10 @@ DATASET_VERSION = "DOGBREED_DATASET_VERSION"
 """Environment variable that names the data set's version; it is noted in the model artifact."""
 
 
+class FailedElsewhere(Exception):  # noqa: N818 - an outcome of the job, of which this process is a part
+    """Another process of the job failed first; the message is its reason."""
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainingEnvironment:
     """The folders of one training job, as the container contract names them.
@@ -61,4 +65,6 @@ class TrainingEnvironment:
     def write_failure(self, reason: str) -> None:
         """Write ``output/failure``, whose first 1,024 characters become the job's FailureReason."""
         self.output_dir.mkdir(parents=True, exist_ok=True)
-        (self.output_dir / "failure").write_text(reason[:1024], encoding="utf-8")
+        partial = self.output_dir / f".failure-{os.getpid()}"  # of several processes each may write it
+        partial.write_text(reason[:1024], encoding="utf-8")
+        partial.replace(self.output_dir / "failure")

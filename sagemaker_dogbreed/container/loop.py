@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import random
 import time
@@ -15,9 +16,11 @@ from torch import nn
 
 from sagemaker_dogbreed.container import log, metrics
 from sagemaker_dogbreed.container.checkpoint import Checkpoint, CheckpointStore
-from sagemaker_dogbreed.container.data import Batch, Split, epoch_seed
+from sagemaker_dogbreed.container.data import UNCOUNTED, Batch, Split
+from sagemaker_dogbreed.container.distributed import Ranks
 from sagemaker_dogbreed.container.hparams import Hyperparameters
 from sagemaker_dogbreed.container.model import Classifier
+from sagemaker_dogbreed.container.sampling import epoch_seed
 
 
 class DivergedError(Exception):
@@ -30,9 +33,20 @@ class StopRequested(Exception):  # noqa: N818 - it is no error
 
 @dataclasses.dataclass(frozen=True)
 class Trainer:
-    """What training works with; ``stop_requested`` is asked after each batch."""
+    """What training works with.
+
+    Of several ranks each has its shares of the splits' batches, and all do the same: what they decide
+    on (losses, a request to stop) is summed over them, batch by batch.
+
+    Attributes:
+        classifier: What is trained.
+        network: What the images go through: the classifier, joined to those of the other ranks.
+        stop_requested: Asked with each batch; the request may reach one rank only.
+    """
 
     classifier: Classifier
+    network: nn.Module
+    ranks: Ranks
     splits: Mapping[str, Split]
     hyperparameters: Hyperparameters
     checkpoints: CheckpointStore
@@ -52,7 +66,7 @@ class Trainer:
         """
         wanted = self.hyperparameters
         optimizer = _optimizer(self.classifier, wanted)
-        state = self.checkpoints.load() or Checkpoint()
+        state = self.ranks.from_leader(self.checkpoints.load) or Checkpoint()
         if state.epoch:
             log.line(f"Resuming after epoch {state.epoch}")
             self.classifier.load_trained_state(state.model)
@@ -60,7 +74,7 @@ class Trainer:
         try:
             while state.epoch < wanted.epochs and not _out_of_patience(state, wanted.patience):
                 state = self._epoch(state, optimizer)
-                self.checkpoints.save(state)
+                self.ranks.from_leader(functools.partial(self.checkpoints.save, state))
             if state.epoch < wanted.epochs:
                 log.line(f"No better validation loss for {wanted.patience} epochs: stopping early")
         except StopRequested:
@@ -79,7 +93,7 @@ class Trainer:
     def _epoch(self, state: Checkpoint, optimizer: torch.optim.Optimizer) -> Checkpoint:
         epoch, started = state.epoch + 1, time.monotonic()
         prefix = f"Epoch {epoch}/{self.hyperparameters.epochs} - "
-        seed_everything(epoch_seed(self.hyperparameters.seed, epoch))
+        seed_everything(epoch_seed(self.hyperparameters.seed, epoch) + (self.ranks.rank << 48))
         train = self._measure(self.splits["train"].batches(epoch), optimizer)
         report = _report("train", train, prefix)
         with torch.inference_mode():
@@ -101,31 +115,35 @@ class Trainer:
     def _measure(self, batches: Iterable[Batch], optimizer: torch.optim.Optimizer | None) -> dict[str, float]:
         """Run over the batches, training where there is an optimizer; return the mean measures."""
         self.classifier.train(optimizer is not None)
-        loss_sum, top1, top5, images_seen = 0.0, 0, 0, 0
+        seen = {"Loss": 0.0, "Top-1": 0.0, "Top-5": 0.0, "Images": 0.0}
         for images, labels in batches:
             images, labels = (
                 images.to(self.device, non_blocking=True),
                 labels.to(self.device, non_blocking=True),
             )
-            scores = self.classifier(images)
-            loss = nn.functional.cross_entropy(scores, labels)
-            if not math.isfinite(loss.item()):
+            scores = self.network(images)
+            loss = nn.functional.cross_entropy(scores, labels, reduction="sum", ignore_index=UNCOUNTED)
+            ranked = scores.detach().topk(min(5, scores.shape[1])).indices == labels.unsqueeze(1)
+            sums = (loss.detach(), ranked[:, 0].sum(), ranked.sum(), (labels != UNCOUNTED).sum())
+            # The one wait for the GPU, and for the other ranks.
+            values = torch.stack([value.double() for value in sums]).tolist()
+            *batch, stops = self.ranks.sum([*values, self.stop_requested()])
+            if stops:
+                raise StopRequested
+            batch_loss, batch_size = batch[0], batch[-1]
+            if not math.isfinite(batch_loss):
                 raise DivergedError(
-                    f"the loss is {loss.item()}: training diverged. "
+                    f"the loss is {batch_loss}: training diverged. "
                     f"Lower learning_rate (it is {self.hyperparameters.learning_rate:g})"
                 )
             if optimizer is not None:
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+                # The gradients of the batch's mean loss, for the ranks' gradients are averaged.
+                (loss * self.ranks.size / batch_size).backward()  # type: ignore[no-untyped-call]  # torch's
                 optimizer.step()
-            ranked = scores.detach().topk(min(5, scores.shape[1])).indices == labels.unsqueeze(1)
-            loss_sum += loss.item() * len(labels)
-            top1 += int(ranked[:, 0].sum())
-            top5 += int(ranked.sum())
-            images_seen += len(labels)
-            if self.stop_requested():
-                raise StopRequested
-        return {"Loss": loss_sum / images_seen, "Top-1": top1 / images_seen, "Top-5": top5 / images_seen}
+            seen = {name: total + value for (name, total), value in zip(seen.items(), batch, strict=True)}
+        count = seen.pop("Images")
+        return {name: total / count for name, total in seen.items()}
 
 
 def seed_everything(seed: int) -> None:
