@@ -132,7 +132,7 @@ class Application:
             )
         except RequestError as error:
             if error.status >= 500:
-                _log.error("%s: %s", error.code, error.message)
+                _log.error("%s: %s", error.code, error.reason)
             return _Answer(error.status, json.dumps(error.to_json()).encode())
         except BaseException as error:  # SystemExit and the like must not end the worker either
             _log.exception("An invocation failed")

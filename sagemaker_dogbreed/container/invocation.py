@@ -27,17 +27,18 @@ _ToolkitError: Any = getattr(
 class RequestError(_ToolkitError):  # type: ignore[misc]  # the base class depends on who serves
     """A request that is not answered; ``status`` is the HTTP status, ``code`` says why to a program."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
-        Exception.__init__(self, status, code, message)
-        self.status, self.code, self.message = status, code, message
-        self.status_code, self.phrase = status, code  # as the toolkit calls them
+    def __init__(self, status: int, code: str, reason: str) -> None:
+        Exception.__init__(self, status, code, reason)
+        self.status, self.code, self.reason = status, code, reason
+        # As the toolkit calls them; it answers with the message and, from the next line on, a traceback.
+        self.status_code, self.phrase, self.message = status, code, json.dumps(self.to_json())
 
     def __str__(self) -> str:
-        return self.message
+        return self.reason
 
     def to_json(self) -> dict[str, dict[str, str]]:
         """Return the error as the answer's JSON values."""
-        return {"error": {"code": self.code, "message": self.message}}
+        return {"error": {"code": self.code, "message": self.reason}}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

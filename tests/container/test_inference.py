@@ -216,7 +216,7 @@ def test_problem_with_one_of_several_urls_names_it(loopback_allowed: None) -> No
     assert (missing.status, missing.code) == (422, "url_status")
     assert missing.message == f"urls[1]: {base}/none: the host answered with status 404"
     assert (caught.value.status, caught.value.code) == (422, "not_an_image")
-    assert caught.value.message.startswith("urls[1]: the data is not an image")
+    assert caught.value.reason.startswith("urls[1]: the data is not an image")
     assert blocked.status == 422
 
 
@@ -444,14 +444,14 @@ def test_errors_are_of_the_toolkits_kind_where_it_serves_us(tmp_path: Path) -> N
     script = (
         "from sagemaker_inference.errors import BaseInferenceToolkitError\n"
         "from sagemaker_dogbreed.container.invocation import RequestError\n"
-        "error = RequestError(415, 'code', 'message')\n"
+        "error = RequestError(415, 'code', 'reason')\n"
         "assert isinstance(error, BaseInferenceToolkitError)\n"
         "print(error.status_code, error.phrase, error.message)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert done.stdout == "415 code message\n"
+    assert done.stdout == '415 code {"error": {"code": "code", "message": "reason"}}\n'
 
 
 def test_request_without_urls_places_nothing() -> None:
