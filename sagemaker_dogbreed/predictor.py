@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, overload
 
-from botocore.exceptions import ClientError
-
 from sagemaker_dogbreed.analysis.prediction import ClassProbability, Prediction
-from sagemaker_dogbreed.errors import EndpointError, EndpointFailedError, InvocationError
-from sagemaker_dogbreed.jobs.endpoint import delete_endpoint, is_gone
-from sagemaker_dogbreed.jobs.missing import is_missing
+from sagemaker_dogbreed.errors import EndpointError, InvocationError, WaitTimeoutError
+from sagemaker_dogbreed.jobs.calls import explain, reported, with_fresh_credentials
+from sagemaker_dogbreed.jobs.endpoint_removal import DELETION_SECONDS, EndpointRemoval
+from sagemaker_dogbreed.jobs.failure import endpoint_failure
+from sagemaker_dogbreed.jobs.logs import LogReader
 from sagemaker_dogbreed.jobs.polling import Poller
+from sagemaker_dogbreed.jobs.trouble import AWS_ERRORS
 from sagemaker_dogbreed.payload import Payload, Picture, payload
 from sagemaker_dogbreed.requests.names import NAME_RULE, is_resource_name
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-DELETION_SECONDS = 300.0
+FAILED_STATUSES = ("Failed", "OutOfService", "UpdateRollbackFailed")
 
 
 class Predictor:
@@ -46,41 +47,39 @@ class Predictor:
         Raises:
             EndpointError: There is no endpoint of this name, or SageMaker refuses to tell.
         """
-        try:
-            answer: dict[str, Any] = self._clients.sagemaker.describe_endpoint(
-                EndpointName=self.endpoint_name
-            )
-        except ClientError as error:
-            if is_missing(error):
-                raise EndpointError(
-                    f"there is no endpoint {self.endpoint_name!r}; is this the right session?"
-                ) from error
-            raise EndpointError(f"endpoint {self.endpoint_name!r} cannot be described: {error}") from error
-        return answer
+        with self._reported("cannot be described"):
+            return with_fresh_credentials(self._clients, self._described)
 
     @property
     def status(self) -> str:
         """Creating, InService, Updating, Failed, Deleting, ..."""
-        return str(self.describe()["EndpointStatus"])
+        return _status(self.describe())
 
     def wait(self, timeout_seconds: float | None = None) -> Self:
         """Wait until the endpoint is in service, and return the handle.
 
+        Credentials that expire and connections that drop do not end the wait; see ``Poller``.
+
         Raises:
-            EndpointFailedError: It did not come into service; with SageMaker's reason.
-            WaitTimeoutError: The time passed; SageMaker goes on trying.
+            EndpointFailedError: It did not come into service; with SageMaker's reason, the last lines of
+                its log and the next step.
+            WaitTimeoutError: The time passed, or AWS refused the credentials for too long; SageMaker goes
+                on trying.
+            EndpointError: A permission is missing, or there is no such endpoint.
         """
-
-        def in_service() -> bool:
-            answer = self.describe()
-            if answer["EndpointStatus"] in ("Failed", "OutOfService"):
-                raise EndpointFailedError(
-                    f"endpoint {self.endpoint_name!r} is {answer['EndpointStatus']}: "
-                    f"{answer.get('FailureReason', 'no reason given')}"
-                )
-            return bool(answer["EndpointStatus"] == "InService")
-
-        self._poller.wait(f"endpoint {self.endpoint_name!r}", in_service, timeout_seconds)
+        name = self.endpoint_name
+        with self._reported("cannot be watched"):
+            for answer in self._poller.watch(
+                f"endpoint {name!r}",
+                self._described,
+                timeout_seconds,
+                reconnect=self._clients.reconnect,
+                again=f"session.predictor({name!r}).wait()",
+            ):
+                if _status(answer) in FAILED_STATUSES:
+                    raise endpoint_failure(name, answer, LogReader.of_endpoint(self._clients, name))
+                if _status(answer) == "InService":
+                    break
         self._in_service = True
         return self
 
@@ -112,16 +111,29 @@ class Predictor:
     def delete(self) -> None:
         """Delete the endpoint, its config and its model; what is gone already is passed over.
 
-        Returns when the endpoint is gone, so that its name is free again.
+        Returns when the endpoint is gone, so that its name is free again. An endpoint that is still being
+        created is deleted as soon as SageMaker lets it, which takes some minutes.
 
         Raises:
-            EndpointError: SageMaker refused.
-            WaitTimeoutError: SageMaker accepted, but had not finished after five minutes.
+            EndpointError: SageMaker refused; ``remaining`` names what is left.
+            WaitTimeoutError: SageMaker accepted, but had not finished after an hour.
         """
-        sagemaker, name = self._clients.sagemaker, self.endpoint_name
-        delete_endpoint(sagemaker, name)
+        name = self.endpoint_name
+        removal = EndpointRemoval(name)
         self._in_service = False
-        self._poller.wait(f"deleting endpoint {name!r}", lambda: is_gone(sagemaker, name), DELETION_SECONDS)
+        with self._reported("cannot be deleted"):
+            try:
+                self._poller.wait(
+                    f"deleting endpoint {name!r}",
+                    lambda: removal.advance(self._clients.sagemaker),
+                    DELETION_SECONDS,
+                    reconnect=self._clients.reconnect,
+                    again=f"session.predictor({name!r}).delete()",
+                )
+            except WaitTimeoutError:
+                if removal.is_accepted:
+                    raise
+        removal.check()
 
     def __enter__(self) -> Self:
         try:
@@ -136,26 +148,47 @@ class Predictor:
         self.delete()
 
     def _invoke(self, request: Payload) -> Prediction:
-        try:
+        def send() -> bytes:
             answer = self._clients.runtime.invoke_endpoint(
                 EndpointName=self.endpoint_name,
                 ContentType=request.content_type,
                 Accept="application/json",
                 Body=request.body,
             )
-        except ClientError as error:
+            body: bytes = answer["Body"].read()
+            return body
+
+        try:
+            body = with_fresh_credentials(self._clients, send)
+        except AWS_ERRORS as error:
             raise _refusal(self.endpoint_name, request.what, error) from error
-        return _read_answer(self.endpoint_name, answer["Body"].read())
+        return _read_answer(self.endpoint_name, body)
+
+    def _described(self) -> dict[str, Any]:
+        answer: dict[str, Any] = self._clients.sagemaker.describe_endpoint(EndpointName=self.endpoint_name)
+        return answer
+
+    def _reported(self, what: str) -> contextlib.AbstractContextManager[None]:
+        return reported(
+            EndpointError,
+            f"endpoint {self.endpoint_name!r} {what}",
+            missing=f"there is no endpoint {self.endpoint_name!r}; is this the right session?",
+        )
 
 
-def _refusal(endpoint_name: str, what: str, error: ClientError) -> InvocationError:
-    response: dict[str, Any] = dict(error.response)
+def _status(answer: Mapping[str, Any]) -> str:
+    return str(answer.get("EndpointStatus") or "Unknown")
+
+
+def _refusal(endpoint_name: str, what: str, error: Exception) -> InvocationError:
+    response: Any = getattr(error, "response", {})
     status = response.get("OriginalStatusCode")
     if status is None:
-        return InvocationError(f"endpoint {endpoint_name!r} did not answer for {what}: {error}")
+        return InvocationError(f"endpoint {endpoint_name!r} did not answer for {what}: {explain(error)}")
     message, code = response.get("OriginalMessage", ""), None
     with contextlib.suppress(ValueError, KeyError, TypeError):
-        details = json.loads(message)["error"]
+        # AWS's serving toolkit lets a traceback follow.
+        details = json.JSONDecoder().raw_decode(message)[0]["error"]
         message, code = str(details["message"]), str(details["code"])
     return InvocationError(
         f"endpoint {endpoint_name!r} answered {status} for {what}: {message}", status=status, code=code

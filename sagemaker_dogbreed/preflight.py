@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sagemaker_dogbreed.errors import EndpointError, JobError, SpecError, StoreError, UnsupportedError
-from sagemaker_dogbreed.jobs.missing import is_missing
+from sagemaker_dogbreed.jobs.trouble import is_missing
 from sagemaker_dogbreed.specs.training import TrainingSpec
 from sagemaker_dogbreed.specs.tuning import TuningSpec
 from sagemaker_dogbreed.store.interface import Store

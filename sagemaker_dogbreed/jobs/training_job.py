@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import collections
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
-from botocore.exceptions import ClientError, ParamValidationError
 
 from sagemaker_dogbreed.container import metrics
-from sagemaker_dogbreed.errors import JobError, JobFailedError, JobStoppedError
+from sagemaker_dogbreed.errors import JobError
+from sagemaker_dogbreed.jobs.calls import explain, reported, with_fresh_credentials
+from sagemaker_dogbreed.jobs.failure import job_failure, stopped_job
 from sagemaker_dogbreed.jobs.logs import LogReader
-from sagemaker_dogbreed.jobs.missing import is_missing
 from sagemaker_dogbreed.jobs.polling import Poller
+from sagemaker_dogbreed.jobs.transitions import TransitionReader
+from sagemaker_dogbreed.jobs.trouble import AWS_ERRORS
 from sagemaker_dogbreed.requests.names import NAME_RULE, is_resource_name
 
 FINAL_STATUSES = ("Completed", "Failed", "Stopped")
-LOG_TAIL_LINES = 20
 
 
 @attrs.frozen(kw_only=True)
@@ -33,7 +34,8 @@ class TrainingResult:
     """What a training job delivered.
 
     ``metrics`` maps the names in ``sagemaker_dogbreed.container.metrics.NAMES`` (``"Test Loss"``,
-    ``"Test Top-1"``, ...) to their last value; ``seconds`` is the time SageMaker bills.
+    ``"Test Top-1"``, ...) to their last value; ``seconds`` is the time SageMaker bills, of each
+    instance, ``training_seconds`` the time the job ran; ``checkpoint_uri`` is where its checkpoints are.
     """
 
     job_name: str
@@ -41,22 +43,25 @@ class TrainingResult:
     model: ModelArtifact
     metrics: Mapping[str, float]
     seconds: int | None
+    training_seconds: int | None = None
+    checkpoint_uri: str | None = None
+
+    @property
+    def spot_savings(self) -> float | None:
+        """The share of the time that was not billed, 0 to 1, as on spot instances; None if not known.
+
+        >>> times = {"seconds": 30, "training_seconds": 120}
+        >>> model = ModelArtifact(uri="s3://bucket/model.tar.gz")
+        >>> TrainingResult(job_name="a", status="Completed", model=model, metrics={}, **times).spot_savings
+        0.75
+        """
+        if self.seconds is None or not self.training_seconds:
+            return None
+        return max(0.0, 1 - self.seconds / self.training_seconds)
 
     def __str__(self) -> str:
         values = ", ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())
         return f"{self.job_name}: {self.status}; {values or 'no metrics'}"
-
-
-def submit(sagemaker: Any, request: Mapping[str, Any]) -> None:
-    """Send a CreateTrainingJob request.
-
-    Raises:
-        JobError: SageMaker refused it; with its reason.
-    """
-    try:
-        sagemaker.create_training_job(**request)
-    except (ClientError, ParamValidationError) as error:
-        raise JobError(f"training job {request['TrainingJobName']!r} was not created: {error}") from error
 
 
 class TrainingJob:
@@ -78,64 +83,68 @@ class TrainingJob:
         Raises:
             JobError: There is no training job of this name, or SageMaker refuses to tell.
         """
-        try:
-            answer: dict[str, Any] = self._clients.sagemaker.describe_training_job(TrainingJobName=self.name)
-        except ClientError as error:
-            if is_missing(error):
-                raise JobError(
-                    f"there is no training job {self.name!r}; is this the right session?"
-                ) from error
-            raise JobError(f"training job {self.name!r} cannot be described: {error}") from error
-        return answer
+        with self._reported("cannot be described"):
+            return with_fresh_credentials(self._clients, self._described)
 
     @property
     def status(self) -> str:
         """InProgress, Completed, Failed, Stopping or Stopped."""
-        return str(self.describe()["TrainingJobStatus"])
+        return _status(self.describe())
 
     def wait(self, timeout_seconds: float | None = None, *, logs: bool = False) -> TrainingJob:
         """Wait until the job has ended well, and return the handle.
 
+        Credentials that expire and connections that drop do not end the wait; see ``Poller``.
+
         Args:
             timeout_seconds: How long to wait; None waits as long as it takes.
-            logs: Print the job's log lines as they come.
+            logs: Print the job's log lines and changes of its secondary status as they come.
 
         Raises:
-            JobFailedError: The job failed; with its reason and last log lines.
+            JobFailedError: The job failed; with its reason, traceback, last log lines and next step.
             JobStoppedError: The job was stopped and left no model.
-            WaitTimeoutError: The time passed; the job goes on.
+            WaitTimeoutError: The time passed, or AWS refused the credentials for too long; the job goes on.
+            JobError: A permission is missing, or there is no such job.
         """
-        reader = LogReader(self._clients.logs, self.name) if logs else None
-
-        def ended() -> bool:
-            # The status is read before the log, so that no line is missed at the end.
-            is_final = self.status in FINAL_STATUSES
-            if reader is not None:
-                for line in reader.new_lines():
-                    print(line, flush=True)  # noqa: T201 - the caller asked for it
-            return is_final
-
-        self._poller.wait(f"training job {self.name!r}", ended, timeout_seconds)
-        self.result()
+        transitions = TransitionReader()
+        last: dict[str, Any] = {}
+        for last, lines in self._progress(timeout_seconds, logs=logs):
+            for line in (*transitions.new_lines(last), *lines) if logs else ():
+                print(line, flush=True)  # noqa: T201 - the caller asked for it
+        self._result(last, just_ended=True)
         return self
 
     def logs(self, *, follow: bool = False) -> Iterator[str]:
-        """Yield the log lines so far; with ``follow``, go on until the job has ended."""
-        reader = LogReader(self._clients.logs, self.name)
-        while True:
-            is_final = self.status in FINAL_STATUSES or not follow
-            yield from reader.new_lines()
-            if is_final:
-                return
-            self._poller.sleep(self._poller.interval_seconds)
+        """Yield the log lines so far; with ``follow``, go on until the job has ended.
+
+        Lines of several instances are merged by time, each behind its host: ``[algo-2] ...``.
+
+        Raises:
+            JobError: There is no such job, or its log cannot be read.
+        """
+        if follow:
+            for _, lines in self._progress(None, logs=True):
+                yield from lines
+            return
+        self.describe()
+        reader = LogReader.of_job(self._clients, self.name)
+        with self._reported("has a log that cannot be read"):
+            lines = with_fresh_credentials(self._clients, reader.new_lines)
+        yield from lines
 
     def stop(self) -> TrainingJob:
-        """Ask the job to stop (SIGTERM, then a grace period); a job that has ended is left as it is."""
+        """Ask the job to stop (SIGTERM, then a grace period); a job that has ended is left as it is.
+
+        Raises:
+            JobError: There is no such job, or SageMaker refuses.
+        """
         try:
-            self._clients.sagemaker.stop_training_job(TrainingJobName=self.name)
-        except ClientError as error:
+            with_fresh_credentials(
+                self._clients, lambda: self._clients.sagemaker.stop_training_job(TrainingJobName=self.name)
+            )
+        except AWS_ERRORS as error:
             if self.status not in FINAL_STATUSES:
-                raise JobError(f"training job {self.name!r} cannot be stopped: {error}") from error
+                raise JobError(f"training job {self.name!r} cannot be stopped: {explain(error)}") from error
         return self
 
     def result(self) -> TrainingResult:
@@ -146,34 +155,73 @@ class TrainingJob:
             JobStoppedError: The job was stopped and left no model.
             JobError: The job has not ended yet.
         """
-        answer = self.describe()
-        status = answer["TrainingJobStatus"]
-        if status == "Failed":
-            tail = collections.deque(self.logs(), maxlen=LOG_TAIL_LINES)
-            raise JobFailedError(self.name, answer.get("FailureReason", "no reason given"), tail)
-        if status not in FINAL_STATUSES:
-            raise JobError(f"training job {self.name!r} is still {status}; call wait() first")
-        uri = answer.get("ModelArtifacts", {}).get("S3ModelArtifacts")
-        if not uri:
-            if answer.get("SecondaryStatus") == "MaxRuntimeExceeded":
-                raise JobStoppedError(
-                    f"training job {self.name!r} ran out of time before it had a model: raise "
-                    "training.compute.max_runtime_seconds, and go on from its checkpoints with "
-                    f"train(..., resume_from={self.name!r})"
-                )
-            raise JobStoppedError(
-                f"training job {self.name!r} was stopped before it had a model; train again"
-            )
-        final = {metric["MetricName"]: metric["Value"] for metric in answer.get("FinalMetricDataList", ())}
-        return TrainingResult(
-            job_name=self.name,
-            status=status,
-            model=ModelArtifact(uri=uri, job_name=self.name),
-            metrics={name: final[name] for name in metrics.NAMES if name in final},
-            seconds=answer.get("BillableTimeInSeconds"),
-        )
+        return self._result(self.describe(), just_ended=False)
 
     @property
     def model(self) -> ModelArtifact:
         """The trained model; raises like ``result``."""
         return self.result().model
+
+    def _described(self) -> dict[str, Any]:
+        answer: dict[str, Any] = self._clients.sagemaker.describe_training_job(TrainingJobName=self.name)
+        return answer
+
+    def _reported(self, what: str) -> contextlib.AbstractContextManager[None]:
+        return reported(
+            JobError,
+            f"training job {self.name!r} {what}",
+            missing=f"there is no training job {self.name!r}; is this the right session?",
+        )
+
+    def _progress(
+        self, timeout_seconds: float | None, *, logs: bool
+    ) -> Iterator[tuple[dict[str, Any], list[str]]]:
+        """Yield the job's description and its new log lines, until both have come to their end."""
+        what = f"training job {self.name!r}"
+        reader = LogReader.of_job(self._clients, self.name)
+
+        def look() -> tuple[dict[str, Any], list[str]]:
+            # The status is read before the log, so that no line is missed at the end.
+            return self._described(), reader.new_lines() if logs else []
+
+        with self._reported("cannot be watched"):
+            for answer, lines in self._poller.watch(
+                what,
+                look,
+                timeout_seconds,
+                reconnect=self._clients.reconnect,
+                again=f"session.training_job({self.name!r}).wait()",
+            ):
+                yield answer, lines
+                if _status(answer) in FINAL_STATUSES:
+                    break
+            if logs:
+                yield from ((answer, [line]) for line in reader.late_lines(what, self._poller))
+
+    def _result(self, answer: Mapping[str, Any], *, just_ended: bool) -> TrainingResult:
+        status = _status(answer)
+        if status == "Failed":
+            reader = LogReader.of_job(self._clients, self.name)
+            raise job_failure(self.name, answer, reader, self._poller, just_ended=just_ended)
+        if status not in FINAL_STATUSES:
+            raise JobError(f"training job {self.name!r} is still {status}; call wait() first")
+        uri = (answer.get("ModelArtifacts") or {}).get("S3ModelArtifacts")
+        if not uri:
+            raise stopped_job(self.name, answer)
+        final = {
+            metric.get("MetricName"): metric.get("Value") for metric in answer.get("FinalMetricDataList", ())
+        }
+        return TrainingResult(
+            job_name=self.name,
+            status=status,
+            model=ModelArtifact(uri=uri, job_name=self.name),
+            metrics={name: final[name] for name in metrics.NAMES if final.get(name) is not None},
+            seconds=answer.get("BillableTimeInSeconds"),
+            training_seconds=answer.get("TrainingTimeInSeconds"),
+            checkpoint_uri=(answer.get("CheckpointConfig") or {}).get("S3Uri"),
+        )
+
+
+def _status(answer: Mapping[str, Any]) -> str:
+    # An answer without a status, from a proxy's login page say, is no answer.
+    return str(answer.get("TrainingJobStatus") or "Unknown")
