@@ -146,7 +146,7 @@ def test_other_content_type_is_refused_with_what_is_accepted(content_type: str |
     """A content type that is not read is a 415 that lists those that are."""
     error = refusal_of(picture("red"), content_type)
     assert (error.status, error.code) == (415, "unsupported_content_type")
-    assert all(name in error.message for name in (*IMAGE_TYPES, "application/json"))
+    assert all(name in error.reason for name in (*IMAGE_TYPES, "application/json"))
 
 
 @pytest.mark.parametrize("content_type", ["image/jpeg", "application/json"])
@@ -214,7 +214,7 @@ def test_problem_with_one_of_several_urls_names_it(loopback_allowed: None) -> No
         predict_fn(request, color_model())
     blocked = refusal_of('{"urls": ["http://127.0.0.1/", "http://10.0.0.1/"]}', "application/json")
     assert (missing.status, missing.code) == (422, "url_status")
-    assert missing.message == f"urls[1]: {base}/none: the host answered with status 404"
+    assert missing.reason == f"urls[1]: {base}/none: the host answered with status 404"
     assert (caught.value.status, caught.value.code) == (422, "not_an_image")
     assert caught.value.reason.startswith("urls[1]: the data is not an image")
     assert blocked.status == 422
@@ -227,7 +227,7 @@ def test_internal_urls_are_blocked_by_default(url: str) -> None:
     """Without an allow-list, loopback and metadata addresses are closed to requests."""
     error = refusal_of(json.dumps({"url": url}), "application/json")
     assert (error.status, error.code) == (422, "url_blocked")
-    assert error.message.startswith("url: http://")
+    assert error.reason.startswith("url: http://")
 
 
 @pytest.mark.parametrize(
@@ -262,8 +262,8 @@ def test_bad_json_is_refused(body: bytes, code: str) -> None:
     """JSON that is malformed or says something else than a request is a 400 that says what."""
     error = refusal_of(body, "application/json")
     assert (error.status, error.code) == (400, code)
-    assert error.to_json() == {"error": {"code": code, "message": error.message}}
-    assert "pass@" not in error.message
+    assert error.to_json() == {"error": {"code": code, "message": error.reason}}
+    assert "pass@" not in error.reason
 
 
 def test_long_json_is_refused() -> None:
