@@ -235,10 +235,15 @@ def _kms(
         ("EncryptDisks", disks, ["kms:CreateGrant"]),
     ):
         for number, key in enumerate(sorted({key for key in keys if key is not None}), start=1):
-            yield {"Sid": f"{sid}{number}", "Effect": "Allow", "Action": actions, **_key(account, key)}
+            yield {
+                "Sid": f"{sid}{number}",
+                "Effect": "Allow",
+                "Action": actions,
+                **key_resource(account, key),
+            }
 
 
-def _key(account: Account, key: str) -> Statement:
+def key_resource(account: Account, key: str) -> Statement:
     """Return the resource, and the condition, that stand for a key: an id, an alias, or an ARN of either."""
     alias = key.rpartition(":")[2]
     if alias.startswith("alias/"):
