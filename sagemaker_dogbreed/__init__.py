@@ -20,19 +20,24 @@ if TYPE_CHECKING:
     from sagemaker_dogbreed.data.prepare import PreparedDataset as PreparedDataset
     from sagemaker_dogbreed.data.prepare import prepare as prepare
     from sagemaker_dogbreed.data.report import InspectionReport as InspectionReport
+    from sagemaker_dogbreed.errors import AccountError as AccountError
     from sagemaker_dogbreed.errors import ArchiveError as ArchiveError
+    from sagemaker_dogbreed.errors import BudgetError as BudgetError
     from sagemaker_dogbreed.errors import ConfigError as ConfigError
     from sagemaker_dogbreed.errors import DatasetError as DatasetError
     from sagemaker_dogbreed.errors import DogbreedError as DogbreedError
     from sagemaker_dogbreed.errors import DownloadError as DownloadError
     from sagemaker_dogbreed.errors import EndpointError as EndpointError
     from sagemaker_dogbreed.errors import EndpointFailedError as EndpointFailedError
+    from sagemaker_dogbreed.errors import ImagePatchWarning as ImagePatchWarning
+    from sagemaker_dogbreed.errors import ImageUriError as ImageUriError
     from sagemaker_dogbreed.errors import InspectionError as InspectionError
     from sagemaker_dogbreed.errors import InvocationError as InvocationError
     from sagemaker_dogbreed.errors import JobError as JobError
     from sagemaker_dogbreed.errors import JobFailedError as JobFailedError
     from sagemaker_dogbreed.errors import JobStoppedError as JobStoppedError
     from sagemaker_dogbreed.errors import MissingExtraError as MissingExtraError
+    from sagemaker_dogbreed.errors import PreflightError as PreflightError
     from sagemaker_dogbreed.errors import SpecError as SpecError
     from sagemaker_dogbreed.errors import StoreError as StoreError
     from sagemaker_dogbreed.errors import UnsupportedError as UnsupportedError
@@ -48,6 +53,7 @@ if TYPE_CHECKING:
     from sagemaker_dogbreed.specs.debugger import DebuggerSpec as DebuggerSpec
     from sagemaker_dogbreed.specs.debugger import ProfilerSpec as ProfilerSpec
     from sagemaker_dogbreed.specs.endpoint import EndpointSpec as EndpointSpec
+    from sagemaker_dogbreed.specs.network import NetworkSpec as NetworkSpec
     from sagemaker_dogbreed.specs.ranges import CategoricalRange as CategoricalRange
     from sagemaker_dogbreed.specs.ranges import ContinuousRange as ContinuousRange
     from sagemaker_dogbreed.specs.ranges import IntegerRange as IntegerRange
@@ -66,19 +72,24 @@ _ROOMS = {
     "data.prepare": ("PreparedDataset", "prepare"),
     "data.report": ("InspectionReport",),
     "errors": (
+        "AccountError",
         "ArchiveError",
+        "BudgetError",
         "ConfigError",
         "DatasetError",
         "DogbreedError",
         "DownloadError",
         "EndpointError",
         "EndpointFailedError",
+        "ImagePatchWarning",
+        "ImageUriError",
         "InspectionError",
         "InvocationError",
         "JobError",
         "JobFailedError",
         "JobStoppedError",
         "MissingExtraError",
+        "PreflightError",
         "SpecError",
         "StoreError",
         "UnsupportedError",
@@ -91,6 +102,7 @@ _ROOMS = {
     "specs.dataset": ("DatasetSpec", "SplitSpec"),
     "specs.debugger": ("DebuggerSpec", "ProfilerSpec"),
     "specs.endpoint": ("EndpointSpec",),
+    "specs.network": ("NetworkSpec",),
     "specs.ranges": ("CategoricalRange", "ContinuousRange", "IntegerRange"),
     "specs.training": ("TrainingSpec",),
     "specs.tuning": ("Objective", "TuningSpec"),

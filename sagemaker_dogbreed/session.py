@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
-import tempfile
 from pathlib import Path
-from typing import Any
 
-from sagemaker_dogbreed import packaging
+from sagemaker_dogbreed import staging
 from sagemaker_dogbreed.clients import Clients
 from sagemaker_dogbreed.data.dataset import Dataset
+from sagemaker_dogbreed.drafts import Defaults, Drafts, data_channels
 from sagemaker_dogbreed.errors import MissingExtraError, SpecError
 from sagemaker_dogbreed.jobs.endpoint import start_endpoint
 from sagemaker_dogbreed.jobs.polling import Poller
-from sagemaker_dogbreed.jobs.training_job import ModelArtifact, TrainingJob, submit
+from sagemaker_dogbreed.jobs.submission import submit
+from sagemaker_dogbreed.jobs.training_job import ModelArtifact, TrainingJob
 from sagemaker_dogbreed.predictor import Predictor
 from sagemaker_dogbreed.preflight import check_checkpoints, check_endpoint_name, check_training
-from sagemaker_dogbreed.requests.endpoint import EndpointRequests, create_endpoint
+from sagemaker_dogbreed.requests.channels import Channel
 from sagemaker_dogbreed.requests.names import unique_name
-from sagemaker_dogbreed.requests.training_job import TrainingLocations, create_training_job
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
@@ -28,39 +26,31 @@ from sagemaker_dogbreed.store.interface import Store
 
 HOME_VARIABLE = "SAGEMAKER_DOGBREED_HOME"
 DEFAULT_HOME = ".sagemaker_dogbreed"
-LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
-LOCAL_IMAGE = "local/pytorch"
 
 
 class Session:
-    """The place where jobs and endpoints run; make one with ``Session.local()``."""
+    """The place where jobs and endpoints run; make one with ``Session.local()`` or ``Session.aws()``."""
 
     def __init__(
-        self,
-        *,
-        clients: Clients,
-        store: Store,
-        bucket: str,
-        role: str,
-        training_image: str,
-        inference_image: str,
-        cache_dir: Path,
-        poller: Poller,
+        self, *, clients: Clients, store: Store, defaults: Defaults, cache_dir: Path, poller: Poller
     ) -> None:
         self.clients = clients
         self.store = store
-        self.bucket = bucket
-        self.role = role
-        self._training_image = training_image
-        self._inference_image = inference_image
+        self.defaults = defaults
+        self.drafts = Drafts(defaults)
         self._cache_dir = cache_dir
         self._poller = poller
 
     def __repr__(self) -> str:
-        return f"Session(store={self.store!r}, bucket={self.bucket!r})"
+        return f"{type(self).__name__}(store={self.store!r})"
 
-    @classmethod
-    def local(cls, root: str | os.PathLike[str] | None = None) -> Session:
+    @property
+    def bucket(self) -> str:
+        """The bucket for everything, unless a spec names another; on AWS it is made if need be."""
+        return self.defaults.bucket
+
+    @staticmethod
+    def local(root: str | os.PathLike[str] | None = None) -> Session:
         """Return a session on this machine's own SageMaker: no account, no Docker, no cost.
 
         Jobs and endpoints are processes that outlive the caller; their state is files below ``root``
@@ -73,19 +63,59 @@ class Session:
         for package in ("torch", "torchvision", "uvicorn"):
             if importlib.util.find_spec(package) is None:
                 raise MissingExtraError(package, "local", "training and serving on this machine")
+        from sagemaker_dogbreed.local.defaults import LocalDefaults
         from sagemaker_dogbreed.local.service import LocalSageMaker
         from sagemaker_dogbreed.store.local import LocalStore
 
-        home = Path(root or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().resolve()
-        return cls(
+        home = _home(root)
+        return Session(
             clients=Clients(LocalSageMaker(home).boto_session),
             store=LocalStore(home),
-            bucket="local",
-            role=LOCAL_ROLE,
-            training_image=LOCAL_IMAGE,
-            inference_image=LOCAL_IMAGE,
+            defaults=LocalDefaults(),
             cache_dir=home / "cache",
-            poller=Poller(interval_seconds=0.5),
+            poller=Poller(interval_seconds=0.5, settle_seconds=0),
+        )
+
+    @staticmethod
+    def aws(
+        *,
+        role: str | None = None,
+        bucket: str | None = None,
+        bucket_owner: str | None = None,
+        region: str | None = None,
+        profile: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+    ) -> Session:
+        """Return a session on Amazon SageMaker. Nothing is asked of AWS until it is needed.
+
+        Args:
+            role: ARN or name of the execution role of jobs and endpoints; default: ``AWS_ROLE_ARN``, or
+                the role of the SageMaker notebook this runs in; ``ensure_role()`` makes one.
+            bucket: S3 bucket for data, code and models; default: ``sagemaker-dogbreed-<region>-<account>``,
+                which is made when first needed: encrypted, closed to the public.
+            bucket_owner: Account that owns the bucket, 12 digits, where it is another; a bucket in any
+                other hands is refused.
+            region: AWS region; default: as boto3 finds it (``AWS_DEFAULT_REGION``, the profile).
+            profile: Profile of the AWS configuration; default: as boto3 finds credentials.
+            cache_dir: Where downloads and indexes are kept; default: ``SAGEMAKER_DOGBREED_HOME``, else
+                ``.sagemaker_dogbreed`` in the working directory.
+
+        Raises:
+            MissingExtraError: A package of the ``aws`` extra is not installed.
+        """
+        if importlib.util.find_spec("obstore") is None:
+            raise MissingExtraError("obstore", "aws", "moving files to and from S3")
+        from sagemaker_dogbreed.aws.connection import connect
+        from sagemaker_dogbreed.aws.defaults import AwsDefaults
+        from sagemaker_dogbreed.store.s3 import S3Store
+
+        clients = connect(region=region, profile=profile)
+        return Session(
+            clients=clients,
+            store=S3Store(clients),
+            defaults=AwsDefaults(clients, role=role, bucket=bucket, bucket_owner=bucket_owner),
+            cache_dir=_home(cache_dir) / "cache",
+            poller=Poller(interval_seconds=15.0),
         )
 
     def upload(self, spec: DatasetSpec, *, progress: bool = True) -> Dataset:
@@ -104,7 +134,7 @@ class Session:
         _expect(spec, DatasetSpec, "upload")
         self.store.check_writable()
         prepared = prepare(spec, self._cache_dir, progress=progress)
-        return sync(prepared, self.store, self.bucket, progress=progress)
+        return sync(prepared, self.store, self.bucket, cache_dir=self._cache_dir, progress=progress)
 
     def train(self, spec: TrainingSpec, dataset: Dataset, *, resume_from: str | None = None) -> TrainingJob:
         """Submit a training job and return its handle at once.
@@ -126,43 +156,22 @@ class Session:
         check_training(spec, self.store)
         if resume_from is not None:
             self.training_job(resume_from).describe()
-            check_checkpoints(self.store, self._checkpoint_uri(resume_from), resume_from)
+            check_checkpoints(self.store, self.drafts.checkpoint_uri(resume_from), resume_from)
         name = unique_name(spec.name or "dogbreed")
-        channels = dict(dataset.channels)
+        channels = data_channels(dataset.uri, spec.input_source)
         if spec.weights_source is not None:
-            channels["weights"] = self._upload_weights(spec.weights_source)
-        request = self.training_request(
+            weights = staging.upload_weights(self.store, self.bucket, spec.weights_source)
+            channels["weights"] = Channel(uri=weights)
+        request = self.drafts.training_job(
             spec,
             name,
             channels=channels,
-            source_archive_uri=self._upload_source(),
+            source_archive_uri=staging.upload_source(self.store, self.bucket),
             dataset_version=dataset.version,
             resume_from=resume_from,
         )
         submit(self.clients.sagemaker, request)
         return self.training_job(name)
-
-    def training_request(
-        self,
-        spec: TrainingSpec,
-        job_name: str,
-        *,
-        channels: dict[str, str],
-        source_archive_uri: str,
-        dataset_version: str,
-        resume_from: str | None = None,
-    ) -> dict[str, Any]:
-        """Return the CreateTrainingJob request this session sends for a spec."""
-        locations = TrainingLocations(
-            role=self.role,
-            image_uri=spec.image_uri or self._training_image,
-            source_archive_uri=source_archive_uri,
-            channels=channels,
-            output_uri=f"s3://{self.bucket}/jobs",
-            checkpoint_uri=self._checkpoint_uri(resume_from or job_name),
-            dataset_version=dataset_version,
-        )
-        return create_training_job(spec, job_name, locations)
 
     def training_job(self, name: str) -> TrainingJob:
         """Return the handle of a training job that was submitted earlier, here or elsewhere."""
@@ -183,18 +192,9 @@ class Session:
         _expect(model, ModelArtifact, "deploy")
         name = spec.name or unique_name("dogbreed")
         check_endpoint_name(self.clients.sagemaker, name)
-        start_endpoint(self.clients.sagemaker, self.endpoint_requests(spec, name, model))
+        requests = self.drafts.endpoint(spec, name, model_uri=model.uri, run=model.job_name)
+        start_endpoint(self.clients.sagemaker, requests)
         return self.predictor(name)
-
-    def endpoint_requests(self, spec: EndpointSpec, name: str, model: ModelArtifact) -> EndpointRequests:
-        """Return the requests this session sends to bring a model into service."""
-        return create_endpoint(
-            spec,
-            name,
-            role=self.role,
-            image_uri=spec.image_uri or self._inference_image,
-            model_data_uri=model.uri,
-        )
 
     def predictor(self, endpoint_name: str) -> Predictor:
         """Return the predictor of an endpoint that was created earlier, here or elsewhere."""
@@ -210,26 +210,6 @@ class Session:
         self.store.get_file(model.uri, path)
         return path
 
-    def _checkpoint_uri(self, job_name: str) -> str:
-        return f"s3://{self.bucket}/jobs/{job_name}/checkpoints"
-
-    def _upload_source(self) -> str:
-        """Upload the code of jobs; the same code ends at the same place."""
-        with tempfile.TemporaryDirectory() as folder:
-            archive = packaging.source_archive(Path(folder))
-            uri = f"s3://{self.bucket}/code/{_digest(archive)}/sourcedir.tar.gz"
-            self.store.put_file(archive, uri)
-        return uri
-
-    def _upload_weights(self, source: str) -> str:
-        """Return the prefix of a weights file, uploading it if it lies on this machine."""
-        if source.startswith("s3://"):
-            return source
-        path = Path(source).expanduser()
-        prefix = f"s3://{self.bucket}/weights/{_digest(path)}"
-        self.store.put_file(path, f"{prefix}/{path.name}")
-        return prefix + "/"
-
 
 def _expect(value: object, kind: type, verb: str) -> None:
     if not isinstance(value, kind):
@@ -237,6 +217,5 @@ def _expect(value: object, kind: type, verb: str) -> None:
         raise SpecError(f"{verb} takes a {kind.__name__}{hint}, got {value!r}")
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+def _home(given: str | os.PathLike[str] | None) -> Path:
+    return Path(given or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().resolve()

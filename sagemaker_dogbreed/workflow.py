@@ -10,10 +10,12 @@ from typing import Any
 import attrs
 
 from sagemaker_dogbreed.config.files import Overrides, load
-from sagemaker_dogbreed.data.dataset import Dataset, channel_uris, dataset_uri
+from sagemaker_dogbreed.data.dataset import Dataset, dataset_uri
+from sagemaker_dogbreed.drafts import Drafts, data_channels
 from sagemaker_dogbreed.jobs.training_job import ModelArtifact, TrainingJob, TrainingResult
 from sagemaker_dogbreed.predictor import Predictor
 from sagemaker_dogbreed.preflight import check_endpoint_name, check_training
+from sagemaker_dogbreed.requests.channels import Channel
 from sagemaker_dogbreed.requests.names import unique_name
 from sagemaker_dogbreed.session import Session
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
@@ -85,24 +87,25 @@ class Workflow:
         What is known only once data and code are read stands in angle brackets.
         """
         session = session or Session.local()
+        drafts = Drafts(session.defaults.planned())
         dataset, training = self.spec.dataset, self.spec.training
-        version = "<version>"
-        channels = channel_uris(dataset_uri(dataset, session.bucket, version))
+        version, bucket = "<version>", drafts.defaults.bucket
+        channels = data_channels(dataset_uri(dataset, bucket, version), training.input_source)
         if training.weights_source is not None:
-            channels["weights"] = f"s3://{session.bucket}/weights/{version}/"
+            channels["weights"] = Channel(uri=f"s3://{bucket}/weights/{version}/")
         job_name = unique_name(training.name or "dogbreed")
-        request = session.training_request(
+        request = drafts.training_job(
             training,
             job_name,
             channels=channels,
-            source_archive_uri=f"s3://{session.bucket}/code/{version}/sourcedir.tar.gz",
+            source_archive_uri=f"s3://{bucket}/code/{version}/sourcedir.tar.gz",
             dataset_version=version,
         )
         requests = [PlannedRequest("CreateTrainingJob", request)]
         if self.spec.endpoint is not None:
-            model = ModelArtifact(uri=f"s3://{session.bucket}/jobs/{job_name}/output/model.tar.gz")
             name = self.spec.endpoint.name or unique_name("dogbreed")
-            created = session.endpoint_requests(self.spec.endpoint, name, model)
+            artifact = f"s3://{bucket}/jobs/{job_name}/output/model.tar.gz"
+            created = drafts.endpoint(self.spec.endpoint, name, model_uri=artifact, run=job_name)
             requests += [
                 PlannedRequest("CreateModel", created.model),
                 PlannedRequest("CreateEndpointConfig", created.config),

@@ -148,6 +148,8 @@ def check(name: str, value: object) -> None:
         raise ValueError(f"{name} must be one of {', '.join(rule['choices'])}; got {value!r}")
     if isinstance(value, str) and not value.strip():
         raise ValueError(f"{name} must not be empty")
+    if isinstance(value, str) and not value.isprintable():
+        raise ValueError(f"{name} must not hold line breaks or control characters, got {value!r}")
     if isinstance(value, str) and "'" in value:
         # SageMaker's own driver pastes hyperparameters into a shell script, in single quotes.
         raise ValueError(f"{name} must not hold a single quote, got {value!r}")

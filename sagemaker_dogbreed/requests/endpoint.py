@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sagemaker_dogbreed.requests.names import tags
+from sagemaker_dogbreed.requests.tags import Origin
+from sagemaker_dogbreed.requests.training_job import network_fields
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 
 
@@ -20,7 +21,7 @@ class EndpointRequests(NamedTuple):
 
 
 def create_endpoint(
-    spec: EndpointSpec, name: str, *, role: str, image_uri: str, model_data_uri: str
+    spec: EndpointSpec, name: str, *, role: str, image_uri: str, model_data_uri: str, origin: Origin
 ) -> EndpointRequests:
     """Return the requests of a real-time endpoint; model, config and endpoint share one name."""
     variant = {
@@ -29,6 +30,8 @@ def create_endpoint(
         "InstanceType": spec.instance_type,
         "InitialInstanceCount": spec.instance_count,
     }
+    key = {} if spec.kms_key is None else {"KmsKeyId": spec.kms_key}
+    tags = origin.tags(spec.tags)
     return EndpointRequests(
         model={
             "ModelName": name,
@@ -38,10 +41,11 @@ def create_endpoint(
                 "ModelDataUrl": model_data_uri,
                 "Environment": _environment(spec),
             },
-            "Tags": tags(),
+            **network_fields(spec.network),
+            "Tags": tags,
         },
-        config={"EndpointConfigName": name, "ProductionVariants": [variant], "Tags": tags()},
-        endpoint={"EndpointName": name, "EndpointConfigName": name, "Tags": tags()},
+        config={"EndpointConfigName": name, "ProductionVariants": [variant], **key, "Tags": tags},
+        endpoint={"EndpointName": name, "EndpointConfigName": name, "Tags": tags},
     )
 
 

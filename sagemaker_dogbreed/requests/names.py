@@ -1,4 +1,4 @@
-"""Names and tags of what the library creates."""
+"""Names of what the library creates."""
 
 from __future__ import annotations
 
@@ -33,8 +33,3 @@ def unique_name(base: str, now: dt.datetime | None = None) -> str:
     suffix = f"-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     stem = re.sub(r"[^a-zA-Z0-9]+", "-", base).strip("-") or "job"
     return stem[: MAX_NAME_LENGTH - len(suffix)].rstrip("-") + suffix
-
-
-def tags() -> list[dict[str, str]]:
-    """Return the tags that mark a resource as made by this library."""
-    return [{"Key": "sagemaker-dogbreed:project", "Value": "sagemaker_dogbreed"}]

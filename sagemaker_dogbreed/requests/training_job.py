@@ -12,7 +12,11 @@ import attrs
 
 from sagemaker_dogbreed.container import metrics
 from sagemaker_dogbreed.container.environment import DATASET_VERSION
-from sagemaker_dogbreed.requests.names import tags
+from sagemaker_dogbreed.requests.channels import Channel, input_data_config
+from sagemaker_dogbreed.requests.debugger import debugger_fields
+from sagemaker_dogbreed.requests.tags import Origin
+from sagemaker_dogbreed.specs.compute import ComputeSpec
+from sagemaker_dogbreed.specs.network import NetworkSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
 
 
@@ -20,50 +24,103 @@ from sagemaker_dogbreed.specs.training import TrainingSpec
 class TrainingLocations:
     """What a training request points at; every URI is ``s3://bucket/key``.
 
-    ``channels`` maps a channel's name (train, valid, test, weights) to the prefix of its files;
-    ``dataset_version`` is noted in the model artifact.
+    ``channels`` has an entry for each of train, valid, test and, with a weights file, weights;
+    ``rule_image_uri`` is needed only where AWS evaluates rules.
     """
 
     role: str
     image_uri: str
     source_archive_uri: str
-    channels: Mapping[str, str]
+    channels: Mapping[str, Channel]
     output_uri: str
     checkpoint_uri: str
-    dataset_version: str
+    rule_image_uri: str | None = None
 
 
-def create_training_job(spec: TrainingSpec, job_name: str, locations: TrainingLocations) -> dict[str, Any]:
-    """Return the CreateTrainingJob request of a spec."""
+def create_training_job(
+    spec: TrainingSpec, job_name: str, locations: TrainingLocations, origin: Origin
+) -> dict[str, Any]:
+    """Return the CreateTrainingJob request of a spec.
+
+    Raises:
+        SpecError: AWS has no rule of a name that the spec asks for.
+    """
     compute = spec.compute
+    own_metrics = [{"Name": name, "Regex": regex} for name, regex in spec.metric_definitions.items()]
+    version = {} if origin.dataset_version is None else {DATASET_VERSION: origin.dataset_version}
     return {
         "TrainingJobName": job_name,
         "RoleArn": locations.role,
         "AlgorithmSpecification": {
             "TrainingImage": locations.image_uri,
-            "TrainingInputMode": "File",
-            "MetricDefinitions": metrics.definitions(),
+            "TrainingInputMode": spec.input_mode,
+            "MetricDefinitions": [*metrics.definitions(), *own_metrics],
         },
         "HyperParameters": {
             **spec.hyperparameters.to_strings(),
-            # The training toolkit's own: which script to run, and where its code lies.
+            # The training toolkit's own: which script to run, where its code lies, and how often it is run.
             "sagemaker_program": "train.py",
             "sagemaker_submit_directory": locations.source_archive_uri,
+            **_distribution(compute),
         },
-        "InputDataConfig": [_channel(name, uri) for name, uri in locations.channels.items()],
-        "OutputDataConfig": {"S3OutputPath": locations.output_uri},
+        "InputDataConfig": input_data_config(locations.channels, spec.input_mode),
+        "OutputDataConfig": {
+            "S3OutputPath": locations.output_uri,
+            **_given(KmsKeyId=spec.output_kms_key),
+        },
         "CheckpointConfig": {"S3Uri": locations.checkpoint_uri},
         "ResourceConfig": {
             "InstanceType": compute.instance_type,
             "InstanceCount": compute.instance_count,
             "VolumeSizeInGB": compute.volume_size_gb,
+            **_given(VolumeKmsKeyId=spec.volume_kms_key, KeepAlivePeriodInSeconds=compute.keep_alive_seconds),
         },
-        "StoppingCondition": {"MaxRuntimeInSeconds": compute.max_runtime_seconds},
-        "Environment": {**spec.environment, DATASET_VERSION: locations.dataset_version},
-        "Tags": tags(),
+        **_limits(compute),
+        **network_fields(spec.network),
+        **(_traffic(spec.network)),
+        **debugger_fields(spec, f"{locations.output_uri}/{job_name}/debugger", locations.rule_image_uri),
+        "Environment": {**spec.environment, **version},
+        "Tags": origin.tags(spec.tags),
     }
 
 
-def _channel(name: str, uri: str) -> dict[str, Any]:
-    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
-    return {"ChannelName": name, "DataSource": {"S3DataSource": source}, "InputMode": "File"}
+def network_fields(network: NetworkSpec | None) -> dict[str, Any]:
+    """Return the members about the network that a training job and a model have in common."""
+    if network is None:
+        return {}
+    fields: dict[str, Any] = {"EnableNetworkIsolation": network.isolation}
+    if network.subnets:
+        fields["VpcConfig"] = {
+            "Subnets": list(network.subnets),
+            "SecurityGroupIds": list(network.security_group_ids),
+        }
+    return fields
+
+
+def _traffic(network: NetworkSpec | None) -> dict[str, Any]:
+    return {} if network is None else {"EnableInterContainerTrafficEncryption": network.encrypt_traffic}
+
+
+def _limits(compute: ComputeSpec) -> dict[str, Any]:
+    condition = {"MaxRuntimeInSeconds": compute.max_runtime_seconds}
+    fields: dict[str, Any] = {"StoppingCondition": condition}
+    if compute.spot:
+        condition["MaxWaitTimeInSeconds"] = compute.longest_wait_seconds
+        fields["EnableManagedSpotTraining"] = True
+    if compute.max_retries is not None:
+        fields["RetryStrategy"] = {"MaximumRetryAttempts": compute.max_retries}
+    return fields
+
+
+def _distribution(compute: ComputeSpec) -> dict[str, str]:
+    if compute.distribution == "none":
+        return {}
+    found = {"sagemaker_torch_distributed_enabled": "true"}
+    if compute.processes_per_instance is not None:
+        # The toolkit has one name for the number of processes, whatever starts them.
+        found["sagemaker_mpi_num_of_processes_per_host"] = str(compute.processes_per_instance)
+    return found
+
+
+def _given(**members: Any) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}

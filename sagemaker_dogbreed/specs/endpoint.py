@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from sagemaker_dogbreed.errors import SpecError
+from sagemaker_dogbreed.specs import aws_fields
 from sagemaker_dogbreed.specs.compute import INSTANCE_TYPE_PATTERN, NAME_PATTERN
-from sagemaker_dogbreed.specs.training import environment_entry
-from sagemaker_dogbreed.specs.validation import number, text, text_mapping, texts
+from sagemaker_dogbreed.specs.network import NetworkSpec
+from sagemaker_dogbreed.specs.validation import number, spec, text, texts
+
+_LONGEST_VARIABLE = 1024  # of an environment variable of a model
 
 
 @attrs.frozen(kw_only=True)
@@ -36,5 +40,23 @@ class EndpointSpec:
     max_image_megapixels: int = number(
         "megapixels an image may have", default=50, minimum=1, maximum=1000, whole=True
     )
-    image_uri: str | None = text("container image; default: AWS's PyTorch inference image", default=None)
-    environment: Mapping[str, str] = text_mapping("environment variables of the endpoint", environment_entry)
+    expires_hours: float | None = number(
+        "hours after which a sweep may delete the endpoint; default: never",
+        default=None,
+        minimum=0.01,
+        maximum=87_600,
+    )
+    network: NetworkSpec | None = spec("VPC or isolation", NetworkSpec, default=None)
+    framework_version: str = aws_fields.framework_version(
+        "2.6.0", "PyTorch of AWS's inference image; passed over where image_uri is given"
+    )
+    image_uri: str | None = aws_fields.image_uri("container image; default: AWS's PyTorch inference image")
+    environment: Mapping[str, str] = aws_fields.environment("environment variables of the endpoint")
+    kms_key: str | None = aws_fields.kms_key("KMS key of the instances' disks")
+    tags: Mapping[str, str] = aws_fields.tags("tags of endpoint, config and model, beside the library's own")
+
+    def __attrs_post_init__(self) -> None:
+        if self.network is not None and self.network.encrypt_traffic:
+            raise SpecError("network.encrypt_traffic is for training jobs; leave it out of an endpoint")
+        if len(",".join(self.allowed_url_hosts)) > _LONGEST_VARIABLE:
+            raise SpecError(f"allowed_url_hosts must have {_LONGEST_VARIABLE:,} characters at most in all")

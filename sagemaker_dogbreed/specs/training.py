@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
-from sagemaker_dogbreed.container import hparams
+from sagemaker_dogbreed.container import hparams, metrics
 from sagemaker_dogbreed.errors import SpecError
+from sagemaker_dogbreed.specs import aws_fields
 from sagemaker_dogbreed.specs.compute import NAME_PATTERN, ComputeSpec
 from sagemaker_dogbreed.specs.debugger import DebuggerSpec, ProfilerSpec
+from sagemaker_dogbreed.specs.network import NetworkSpec
 from sagemaker_dogbreed.specs.validation import (
+    choice,
     hyperparameter,
     path_text,
     spec,
@@ -23,14 +27,20 @@ from sagemaker_dogbreed.specs.validation import (
 NAMED_WEIGHTS = ("imagenet", "none")
 
 
-def environment_entry(field: str, key: str, value: str) -> None:
-    """Refuse environment variables that SageMaker would refuse, or that break its containers."""
-    if len(key) > 512 or len(value) > 512 or not key.replace("_", "a").isalnum() or key[:1].isdigit():
+def _metric_definition(field: str, name: str, regex: str) -> None:
+    if not re.fullmatch(r".{1,255}", name) or not re.fullmatch(r".{1,500}", regex):
         raise SpecError(
-            f"{field}: {key!r} must be letters, digits and underscores, name and value at most 512 characters"
+            f"{field}: a name has 1 to 255 characters, an expression 1 to 500 characters, and neither a "
+            f"line break; got {name!r}"
         )
-    if key.startswith(("SM_", "SAGEMAKER_", "AWS_")):
-        raise SpecError(f"{field}: {key!r} is a name that SageMaker sets itself; choose another")
+    if name in metrics.NAMES:
+        raise SpecError(f"{field}: {name!r} is reported by the training script itself; choose another name")
+    try:
+        groups = re.compile(regex).groups
+    except (re.error, RecursionError, OverflowError) as error:
+        raise SpecError(f"{field}: the expression of {name!r} is not valid: {error}") from None
+    if groups < 1:
+        raise SpecError(f"{field}: the expression of {name!r} needs a group (in brackets) that is the value")
 
 
 @attrs.frozen(kw_only=True)
@@ -71,8 +81,30 @@ class TrainingSpec:
         "start of the job's name; default: dogbreed", default=None, pattern=NAME_PATTERN, example="my-job"
     )
     compute: ComputeSpec = spec("instances", ComputeSpec, factory=ComputeSpec)
-    image_uri: str | None = text("container image; default: AWS's PyTorch training image", default=None)
-    environment: Mapping[str, str] = text_mapping("environment variables of the job", environment_entry)
+    network: NetworkSpec | None = spec("VPC or isolation", NetworkSpec, default=None)
+    framework_version: str = aws_fields.framework_version(
+        "2.10.0", "PyTorch of AWS's training image; passed over where image_uri is given"
+    )
+    image_uri: str | None = aws_fields.image_uri("container image; default: AWS's PyTorch training image")
+    environment: Mapping[str, str] = aws_fields.environment("environment variables of the job")
+    input_mode: str = choice(
+        "how a job reads its data: File copies it to the disk first, FastFile streams it",
+        ("File", "FastFile"),
+        "File",
+    )
+    input_source: str = choice(
+        "what names a job's data: prefix (all objects beneath it) or manifest (the listed objects, no other)",
+        ("prefix", "manifest"),
+        "prefix",
+    )
+    metric_definitions: Mapping[str, str] = text_mapping(
+        "further metrics: names and the regular expressions that find their values in the log",
+        _metric_definition,
+        most=40 - len(metrics.NAMES),
+    )
+    volume_kms_key: str | None = aws_fields.kms_key("KMS key of the instances' disks")
+    output_kms_key: str | None = aws_fields.kms_key("KMS key of the model artifact")
+    tags: Mapping[str, str] = aws_fields.tags("tags of the job, beside the library's own")
     debugger: DebuggerSpec | None = spec("training rules", DebuggerSpec, default=None)
     profiler: ProfilerSpec | None = spec("system monitoring", ProfilerSpec, default=None)
 
@@ -81,6 +113,16 @@ class TrainingSpec:
             raise SpecError(
                 "weights: none with finetune: head would train a head on a random, frozen backbone; "
                 "use finetune: full, or pretrained weights"
+            )
+        if self.weights == "imagenet" and self.network is not None and self.network.isolation:
+            raise SpecError(
+                "weights: imagenet are downloaded by the job, which network.isolation prevents; give the "
+                "weights as a file"
+            )
+        if self.volume_kms_key is not None and self.compute.has_own_disk:
+            raise SpecError(
+                f"volume_kms_key cannot be used with {self.compute.instance_type}, whose disk is its own "
+                "and encrypted by the hardware; leave the key out"
             )
 
     @property

@@ -146,15 +146,19 @@ def texts(help_text: str, *, pattern: str | None = None, example: str = "") -> A
     )
 
 
-def text_mapping(help_text: str, check: Callable[[str, str, str], None] | None = None) -> Any:
+def text_mapping(
+    help_text: str, check: Callable[[str, str, str], None] | None = None, *, most: int | None = None
+) -> Any:
     """Return an attrs field for a mapping of texts to texts, empty by default.
 
-    ``check(field name, key, value)`` may refuse single entries.
+    ``check(field name, key, value)`` may refuse single entries; ``most`` is how many there may be.
     """
 
     def validate(_spec: object, attribute: attrs.Attribute[Any], value: object) -> None:
         if not isinstance(value, Mapping):
             raise SpecError(f"{attribute.name} must be a mapping of texts to texts, got {value!r}")
+        if most is not None and len(value) > most:
+            raise SpecError(f"{attribute.name} may have {most} entries at most, got {len(value)}")
         for key, item in value.items():
             if not isinstance(key, str) or not isinstance(item, str):
                 raise SpecError(f"{attribute.name} must map texts to texts, got {key!r}: {item!r}")

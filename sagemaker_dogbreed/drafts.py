@@ -1,0 +1,135 @@
+"""The requests that a session sends for specs: what the specs leave open is filled in."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import attrs
+
+from sagemaker_dogbreed.data.dataset import channel_uris, manifest_uris
+from sagemaker_dogbreed.requests.channels import Channel
+from sagemaker_dogbreed.requests.debugger import wants_rules
+from sagemaker_dogbreed.requests.endpoint import EndpointRequests, create_endpoint
+from sagemaker_dogbreed.requests.tags import Origin, spec_hash
+from sagemaker_dogbreed.requests.training_job import TrainingLocations, create_training_job
+from sagemaker_dogbreed.specs.endpoint import EndpointSpec
+from sagemaker_dogbreed.specs.training import TrainingSpec
+
+
+class Defaults(Protocol):
+    """What requests name where specs leave it open."""
+
+    @property
+    def role(self) -> str:
+        """The ARN of the execution role."""
+
+    @property
+    def bucket(self) -> str:
+        """The name of the bucket; it exists."""
+
+    def training_image(self, spec: TrainingSpec) -> str:
+        """Return the image of a training job."""
+
+    def inference_image(self, spec: EndpointSpec) -> str:
+        """Return the image of an endpoint's model."""
+
+    def rule_image(self) -> str | None:
+        """Return the image that evaluates the rules of SageMaker Debugger; None where none is run."""
+
+    def planned(self) -> Defaults:
+        """Return the same without making anything, and with words in angle brackets for what is not known."""
+
+
+def data_channels(dataset_uri: str, input_source: str) -> dict[str, Channel]:
+    """Return the channels of an uploaded data set: its prefixes, or the manifests that list its files.
+
+    >>> data_channels("s3://b/data/dogs/0a", "manifest")["train"]
+    Channel(uri='s3://b/data/dogs/0a/train.manifest', is_manifest=True)
+    """
+    by_manifest = input_source == "manifest"
+    uris = manifest_uris(dataset_uri) if by_manifest else channel_uris(dataset_uri)
+    return {name: Channel(uri=uri, is_manifest=by_manifest) for name, uri in uris.items()}
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+@attrs.frozen
+class Drafts:
+    """Makes requests from specs and defaults; ``clock`` tells the time from which expiry counts."""
+
+    defaults: Defaults
+    clock: Callable[[], dt.datetime] = _now
+
+    def training_job(
+        self,
+        spec: TrainingSpec,
+        job_name: str,
+        *,
+        channels: Mapping[str, Channel],
+        source_archive_uri: str,
+        dataset_version: str,
+        resume_from: str | None = None,
+    ) -> dict[str, Any]:
+        """Return the CreateTrainingJob request of a spec.
+
+        Args:
+            spec: What to train.
+            job_name: The job's name.
+            channels: The job's data, and weights where they come from a file.
+            source_archive_uri: ``s3://`` URI of the code.
+            dataset_version: The version of the data set that the channels hold.
+            resume_from: Name of the job whose checkpoints are continued.
+
+        Raises:
+            SpecError: The spec asks for a rule that AWS does not have.
+            ImageUriError: AWS has no image as the spec asks for.
+            AccountError: Role or bucket cannot be had.
+        """
+        locations = TrainingLocations(
+            role=self.defaults.role,
+            image_uri=self.defaults.training_image(spec),
+            source_archive_uri=source_archive_uri,
+            channels=channels,
+            output_uri=f"s3://{self.defaults.bucket}/jobs",
+            checkpoint_uri=self.checkpoint_uri(resume_from or job_name),
+            rule_image_uri=self.defaults.rule_image() if wants_rules(spec) else None,
+        )
+        ends = self.clock() + dt.timedelta(seconds=spec.compute.longest_wait_seconds)
+        origin = Origin(
+            run=job_name, spec_hash=spec_hash(spec), expires=ends, dataset_version=dataset_version
+        )
+        return create_training_job(spec, job_name, locations, origin)
+
+    def checkpoint_uri(self, job_name: str) -> str:
+        """Return the prefix of a job's checkpoints."""
+        return f"s3://{self.defaults.bucket}/jobs/{job_name}/checkpoints"
+
+    def endpoint(
+        self, spec: EndpointSpec, name: str, *, model_uri: str, run: str | None = None
+    ) -> EndpointRequests:
+        """Return the requests that bring a model into service.
+
+        Args:
+            spec: The endpoint.
+            name: The name of endpoint, config and model.
+            model_uri: ``s3://`` URI of the model artifact.
+            run: Name of the training job that made it, for the tags; default: the endpoint's name.
+
+        Raises:
+            ImageUriError: AWS has no image as the spec asks for.
+            AccountError: The role cannot be had.
+        """
+        hours = spec.expires_hours
+        expires = None if hours is None else self.clock() + dt.timedelta(hours=hours)
+        return create_endpoint(
+            spec,
+            name,
+            role=self.defaults.role,
+            image_uri=self.defaults.inference_image(spec),
+            model_data_uri=model_uri,
+            origin=Origin(run=run or name, spec_hash=spec_hash(spec), expires=expires),
+        )

@@ -1,0 +1,43 @@
+"""Puts what a training job needs besides its data where the job finds it: code, weights."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+from sagemaker_dogbreed import packaging
+from sagemaker_dogbreed.store.interface import Store
+
+
+def upload_source(store: Store, bucket: str) -> str:
+    """Upload the code of jobs and return its URI; the same code ends at the same place, and is sent once.
+
+    Raises:
+        StoreError: The bucket cannot be written.
+    """
+    uri = f"s3://{bucket}/code/{packaging.fingerprint()[:16]}/{packaging.ARCHIVE_NAME}"
+    if not store.exists(uri):
+        with tempfile.TemporaryDirectory() as folder:
+            store.put_file(packaging.source_archive(Path(folder)), uri)
+    return uri
+
+
+def upload_weights(store: Store, bucket: str, source: str) -> str:
+    """Return the prefix of a weights file, uploading it if it lies on this machine and is not there yet.
+
+    Raises:
+        StoreError: The bucket cannot be written.
+    """
+    if source.startswith("s3://"):
+        return source
+    path = Path(source).expanduser()
+    uri = f"s3://{bucket}/weights/{_digest(path)}/{path.name}"
+    if not store.exists(uri):
+        store.put_file(path, uri)
+    return uri.removesuffix(path.name)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
