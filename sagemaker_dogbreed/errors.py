@@ -11,6 +11,10 @@
     │   └── InspectionError             the images have problems of kind "error"; carries the report
     ├── MissingExtraError (ImportError) an optional dependency is not installed
     ├── UnsupportedError                the request is valid, but this service cannot carry it out
+    ├── ImageUriError                   AWS has no container image as asked for
+    ├── AccountError                    credentials, region, role or bucket cannot be had
+    ├── PreflightError                  what was checked before spending is not in order; has the report
+    ├── BudgetError                     what is asked may cost more than max_cost, or nobody can tell
     ├── StoreError                      an S3 location cannot be read or written
     ├── JobError
     │   ├── JobFailedError              the job ended as Failed; carries reason and last log lines
@@ -19,6 +23,8 @@
     └── EndpointError
         ├── EndpointFailedError         the endpoint did not come into service
         └── InvocationError             the endpoint refused or failed to answer a request
+
+And one warning, ``ImagePatchWarning``: AWS no longer mends the security holes of an image.
 """
 
 from __future__ import annotations
@@ -27,6 +33,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from sagemaker_dogbreed.aws.report import PreflightReport
     from sagemaker_dogbreed.data.report import InspectionReport
 
 
@@ -110,6 +117,30 @@ class UnsupportedError(DogbreedError):
     """The request is valid, but the service in use cannot carry it out."""
 
 
+class ImageUriError(DogbreedError):
+    """AWS has no container image as asked for; the message names what there is."""
+
+
+class ImagePatchWarning(UserWarning):
+    """AWS no longer mends the security holes of a container image."""
+
+
+class AccountError(DogbreedError):
+    """Something of the AWS account cannot be had: credentials, region, role or bucket."""
+
+
+class PreflightError(DogbreedError):
+    """Checks made before anything is spent found errors; ``report`` holds all checks."""
+
+    def __init__(self, message: str, report: PreflightReport) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+class BudgetError(DogbreedError):
+    """What is asked may cost more than the budget, or what it costs at most is not known."""
+
+
 class StoreError(DogbreedError):
     """An S3 location cannot be read or written."""
 
@@ -121,14 +152,28 @@ class JobError(DogbreedError):
 class JobFailedError(JobError):
     """The job ended as Failed.
 
-    ``reason`` is SageMaker's FailureReason; ``log_tail`` the last log lines, oldest first.
+    ``reason`` is SageMaker's FailureReason; ``kind`` what that amounts to (``capacity``, ``quota``,
+    ``access_denied``, ``out_of_memory``, ``script_error``, ...; see ``jobs.diagnosis``), ``next_step`` what
+    to do about it; ``traceback`` the last Python traceback in the log, or None; ``log_tail`` the last log
+    lines, oldest first.
     """
 
-    def __init__(self, job_name: str, reason: str, log_tail: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        job_name: str,
+        reason: str,
+        log_tail: Sequence[str] = (),
+        *,
+        kind: str = "unknown",
+        next_step: str = "",
+        traceback: str | None = None,
+    ) -> None:
         self.job_name, self.reason, self.log_tail = job_name, reason, tuple(log_tail)
-        tail = "".join(f"\n  | {line}" for line in self.log_tail)
-        last_lines = f"\nLast log lines:{tail}" if tail else ""
-        super().__init__(f"training job {job_name!r} failed: {reason}{last_lines}")
+        self.kind, self.next_step, self.traceback = kind, next_step, traceback
+        parts = [f"training job {job_name!r} failed: {reason}"]
+        if traceback is not None and traceback not in "\n".join(self.log_tail):
+            parts.append(f"Last traceback in the log:{_quoted(traceback.splitlines())}")
+        super().__init__("\n".join([*parts, *_ending(self.log_tail, next_step)]))
 
 
 class JobStoppedError(JobError):
@@ -140,11 +185,36 @@ class WaitTimeoutError(JobError):
 
 
 class EndpointError(DogbreedError):
-    """An endpoint did not deliver."""
+    """An endpoint did not deliver.
+
+    ``remaining`` names what could not be deleted, as pairs of kind (``endpoint``, ``endpoint config``,
+    ``model``) and name.
+    """
+
+    def __init__(self, message: str, *, remaining: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.remaining = tuple(remaining)
 
 
 class EndpointFailedError(EndpointError):
-    """The endpoint did not come into service; the message carries SageMaker's FailureReason."""
+    """The endpoint did not come into service.
+
+    ``reason`` is SageMaker's FailureReason; ``kind``, ``next_step`` and ``log_tail`` are as for a
+    ``JobFailedError``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "",
+        log_tail: Sequence[str] = (),
+        kind: str = "unknown",
+        next_step: str = "",
+    ) -> None:
+        self.reason, self.log_tail = reason, tuple(log_tail)
+        self.kind, self.next_step = kind, next_step
+        super().__init__("\n".join([message, *_ending(self.log_tail, next_step)]))
 
 
 class InvocationError(EndpointError):
@@ -158,3 +228,12 @@ class InvocationError(EndpointError):
     def __init__(self, message: str, *, status: int | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.status, self.code = status, code
+
+
+def _ending(log_tail: Sequence[str], next_step: str) -> list[str]:
+    tail = [f"Last log lines:{_quoted(log_tail)}"] if log_tail else []
+    return [*tail, f"Next step: {next_step}"] if next_step else tail
+
+
+def _quoted(lines: Sequence[str]) -> str:
+    return "".join(f"\n  | {line}" for line in lines)

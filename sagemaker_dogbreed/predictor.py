@@ -181,7 +181,8 @@ def _status(answer: Mapping[str, Any]) -> str:
 
 
 def _refusal(endpoint_name: str, what: str, error: Exception) -> InvocationError:
-    response: Any = getattr(error, "response", {})
+    # Connection errors have a response too: None.
+    response: Any = getattr(error, "response", None) or {}
     status = response.get("OriginalStatusCode")
     if status is None:
         return InvocationError(f"endpoint {endpoint_name!r} did not answer for {what}: {explain(error)}")

@@ -15,7 +15,13 @@ SAMPLES = {
         [errors.Problem("training.epochs", "is odd", 3)], "job.yaml"
     ),
     errors.MissingExtraError: lambda: errors.MissingExtraError("torch", "local", "training"),
-    errors.JobFailedError: lambda: errors.JobFailedError("job-1", "out of memory", ["last", "words"]),
+    errors.JobFailedError: lambda: errors.JobFailedError(
+        "job-1", "no reason", ["last", "words"], kind="quota", next_step="ask", traceback="Traceback"
+    ),
+    errors.EndpointError: lambda: errors.EndpointError("left", remaining=[("model", "dogs")]),
+    errors.EndpointFailedError: lambda: errors.EndpointFailedError(
+        "failed", reason="no reason", log_tail=["last", "words"], kind="capacity", next_step="wait"
+    ),
     errors.InvocationError: lambda: errors.InvocationError("refused", status=422, code="not_an_image"),
 }
 

@@ -10,14 +10,19 @@ from botocore.stub import Stubber
 
 from sagemaker_dogbreed import EndpointError, EndpointSpec, JobError, TrainingJob, WaitTimeoutError
 from sagemaker_dogbreed.jobs.endpoint import delete_endpoint, start_endpoint
-from sagemaker_dogbreed.jobs.logs import GROUP, LogReader
 from sagemaker_dogbreed.jobs.polling import Poller
 from sagemaker_dogbreed.predictor import Predictor
 from sagemaker_dogbreed.preflight import check_endpoint_name
 from sagemaker_dogbreed.requests.endpoint import create_endpoint
+from sagemaker_dogbreed.requests.tags import Origin
 
 REQUESTS = create_endpoint(
-    EndpointSpec(), "dogs", role="arn:aws:iam::000000000000:role/r", image_uri="i", model_data_uri="s3://b/m"
+    EndpointSpec(),
+    "dogs",
+    role="arn:aws:iam::000000000000:role/r",
+    image_uri="i",
+    model_data_uri="s3://b/m",
+    origin=Origin(run="job-1", spec_hash="0a"),
 )
 ARN = "arn:aws:sagemaker:us-east-1:000000000000:thing/dogs"
 
@@ -35,14 +40,6 @@ def sagemaker():
     with Stubber(client) as stub:
         yield client, stub
         stub.assert_no_pending_responses()
-
-
-@pytest.fixture
-def logs():
-    """The same for CloudWatch Logs."""
-    client = _client("logs")
-    with Stubber(client) as stub:
-        yield client, stub
 
 
 def _missing(stub, operation):
@@ -88,6 +85,7 @@ def test_deleting_passes_over_what_is_gone(sagemaker):
     _missing(stub, "delete_endpoint")
     stub.add_response("delete_endpoint_config", {}, {"EndpointConfigName": "dogs"})
     stub.add_response("delete_model", {}, {"ModelName": "dogs-model"})
+    _missing(stub, "describe_endpoint")
     delete_endpoint(client, "dogs")
 
 
@@ -115,44 +113,11 @@ def test_a_describe_that_is_refused_is_an_error_of_ours(sagemaker):
     client, stub = sagemaker
     _denied(stub, "describe_training_job")
     _denied(stub, "describe_endpoint")
-    clients = SimpleNamespace(sagemaker=client)
+    clients = SimpleNamespace(sagemaker=client, reconnect=lambda: None)
     with pytest.raises(JobError, match=r"cannot be described: .*not authorized"):
         TrainingJob("dogs", clients, Poller()).describe()
     with pytest.raises(EndpointError, match=r"cannot be described: .*not authorized"):
         Predictor("dogs", clients, Poller()).describe()
-
-
-def test_a_log_that_does_not_exist_yet_is_empty(logs):
-    """A job that has not started has no log group or streams; that is no error."""
-    client, stub = logs
-    stub.add_client_error("describe_log_streams", "ResourceNotFoundException", "no group")
-    assert list(LogReader(client, "job-1").new_lines()) == []
-
-
-def test_every_stream_is_read_from_where_the_last_read_ended(logs):
-    """Lines of several streams come once each, an empty page in between or not."""
-    client, stub = logs
-    reader = LogReader(client, "job-1")
-
-    def page(stream, lines, token, **start):
-        events = [{"timestamp": 0, "message": line} for line in lines]
-        expected = {"logGroupName": GROUP, "logStreamName": stream, **start}
-        stub.add_response("get_log_events", {"events": events, "nextForwardToken": token}, expected)
-
-    streams = {"logStreams": [{"logStreamName": "job-1/algo-1"}, {"logStreamName": "job-1/algo-2"}]}
-    stub.add_response("describe_log_streams", streams)
-    page("job-1/algo-1", ["one"], "t1", startFromHead=True)
-    page("job-1/algo-1", [], "t2", nextToken="t1")
-    page("job-1/algo-1", ["two"], "t3", nextToken="t2")
-    page("job-1/algo-1", [], "t3", nextToken="t3")
-    page("job-1/algo-2", ["other"], "u1", startFromHead=True)
-    page("job-1/algo-2", [], "u1", nextToken="u1")
-    assert list(reader.new_lines()) == ["one", "two", "other"]
-    stub.add_response("describe_log_streams", streams)
-    page("job-1/algo-1", ["three"], "t4", nextToken="t3")
-    page("job-1/algo-1", [], "t4", nextToken="t4")
-    page("job-1/algo-2", [], "u1", nextToken="u1")
-    assert list(reader.new_lines()) == ["three"]
 
 
 def test_waiting_uses_the_clock_it_is_given():

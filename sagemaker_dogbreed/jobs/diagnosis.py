@@ -92,7 +92,7 @@ _REASONS = (
     ),
     _Rule(
         "access_denied",
-        r"AccessDenied|[Aa]ccess [Dd]enied|not authorized|[Uu]nauthorized|KMS\.\w+Exception|\b403\b.{0,20}"
+        r"AccessDenied|[Aa]ccess [Dd]enied|not authorized|[Uu]nauthorized|KMS\.\w+Exception|\b403\b.{0,80}"
         r"Forbidden|explicit deny",
         "the execution role, or this identity, lacks the permission named above: the bucket's policy, and "
         "that of a KMS key where one is used, must grant it too; session.preflight() tells what is missing",
@@ -142,7 +142,7 @@ _DEATHS = (
     ),
 )
 _SCRIPT = r"AlgorithmError|ExecuteUserScriptError|ExitCode|[Ee]xit [Cc]ode|InstallRequirements"
-_TOOLKIT = r"[Ff]ramework [Ee]rror"
+_TOOLKIT = r"[Ff]ramework [Ee]rror|CannotStartContainer"
 _SCRIPT_STEP = (
     "the training script failed: the traceback and the last log lines say where; after mending the cause "
     "train again, with resume_from= and the job's name to go on from its checkpoints"

