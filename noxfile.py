@@ -68,13 +68,23 @@ def typing(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Time the upload of a data set against the usual tools (``-- --files 200 --rounds 1`` for a look)."""
+    install(session, "aws", groups=("bench",))
+    session.run("python", "benchmarks/sync.py", *session.posargs)
+
+
+@nox.session(default=False)
 def constraints(session: nox.Session) -> None:
     """Resolve all extras and groups anew and write the constraints files."""
     session.install("uv")
     options = ["--universal", "--upgrade", "--no-header", "--no-annotate", "--python-version", "3.11"]
     resolve = ["uv", "pip", "compile", "pyproject.toml", *options]
     groups = [
-        part for group in PROJECT["dependency-groups"] if group != "conformance" for part in ("--group", group)
+        part
+        for group in PROJECT["dependency-groups"]
+        if group != "conformance"
+        for part in ("--group", group)
     ]
     session.run(*resolve, *groups, "--all-extras", "-o", CONSTRAINTS)
     extras = ["--extra", "local", "--extra", "aws"]
