@@ -1,0 +1,87 @@
+"""One call of this library's ``sync`` as a whole process: ``upload_dataset.py FOLDER BUCKET ENDPOINT CACHE``.
+
+It does what ``Session.upload`` does with a folder that is divided already, except that images are not
+decoded and checked: the other tools do not do that either. Hashing the files, or finding in the index
+of the last time that they need not be hashed again, is part of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from sagemaker_dogbreed.aws.connection import connect
+from sagemaker_dogbreed.data.examination import Look, judge
+from sagemaker_dogbreed.data.examination_index import ExaminationIndex
+from sagemaker_dogbreed.data.file_stamp import FileStamp
+from sagemaker_dogbreed.data.image_file import Candidate
+from sagemaker_dogbreed.data.layout import find_layout
+from sagemaker_dogbreed.data.prepare import PreparedDataset, fingerprint
+from sagemaker_dogbreed.data.report import InspectionReport
+from sagemaker_dogbreed.data.sync import sync
+from sagemaker_dogbreed.specs.dataset import DatasetSpec
+from sagemaker_dogbreed.store.s3 import S3Store
+
+
+def hashed(path: Path) -> Look:
+    """Return what an examination finds in an image, without decoding it."""
+    with path.open("rb") as file:
+        stamp = FileStamp.of(file.fileno())
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Look(sha256=digest, width=1, height=1, image_format="JPEG", size=stamp.size, stamp=stamp)
+
+
+def prepared(folder: Path, cache: Path) -> PreparedDataset:
+    """Return the data set of a folder, its files hashed where the index does not know them."""
+    spec = DatasetSpec(source=str(folder), name="dogs")
+    layout = find_layout(folder)
+    index = ExaminationIndex(cache, folder, max_pixels=1)
+    candidates = [
+        Candidate(path=path, split=split, class_name=class_name)
+        for split, classes in layout.splits.items()
+        for class_name, paths in classes.items()
+        for path in paths
+    ]
+    known = {candidate.path: index.find(candidate.path) for candidate in candidates}
+    looks = {path: look for path, look in known.items() if look is not None}
+    if unknown := [path for path in known if path not in looks]:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            looks.update(zip(unknown, pool.map(hashed, unknown), strict=True))
+        for path in unknown:
+            index.add(path, looks[path])
+        index.save()
+    examined = [judge(candidate, looks[candidate.path]) for candidate in candidates]
+    images = sorted((result.image for result in examined if result.image), key=lambda image: image.key)
+    report = InspectionReport(
+        name="dogs",
+        root=folder,
+        findings=(),
+        counts={},
+        image_count=len(images),
+        total_bytes=sum(image.size for image in images),
+        width=None,
+        height=None,
+        left_out=(),
+    )
+    return PreparedDataset(
+        spec=spec,
+        name="dogs",
+        classes=tuple(sorted({image.class_name for image in images})),
+        files=tuple(images),
+        report=report,
+        fingerprint=fingerprint((image.key, image.sha256) for image in images),
+    )
+
+
+def main() -> None:
+    """Upload the folder."""
+    folder, bucket, endpoint, cache = Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4])
+    store = S3Store(connect(), endpoint_url=endpoint)
+    sync(prepared(folder, cache), store, bucket, cache_dir=cache, progress=False)
+
+
+if __name__ == "__main__":
+    main()
