@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 import attrs
 
-from sagemaker_dogbreed.aws.pricing import HOSTING, TRAINING, Prices
+from sagemaker_dogbreed.aws.pricing import HOSTING, TRAINING
 from sagemaker_dogbreed.errors import BudgetError, SpecError
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
 from sagemaker_dogbreed.specs.tuning import TuningSpec
 
 _SECONDS_PER_HOUR = 3600
+
+
+class Prices(Protocol):
+    """What instances cost."""
+
+    def usd_per_hour(self, instance_type: str, use: str, region: str) -> float | None:
+        """Return the USD that one instance costs an hour; None where it is not known."""
 
 
 @attrs.frozen(kw_only=True)
@@ -51,6 +59,25 @@ class CostEstimate:
         price = "price unknown" if self.usd_per_hour is None else f"{self.usd_per_hour:.4f} USD/h each"
         cost = "unknown" if self.usd_at_most is None else f"{self.usd_at_most:.2f} USD at most"
         return f"{self.what}: {self.count} x {self.instance_type}, {hours}, {price}: {cost}"
+
+
+def costs_of(
+    prices: Prices,
+    region: str,
+    *,
+    training: TrainingSpec | None = None,
+    tuning: TuningSpec | None = None,
+    endpoint: EndpointSpec | None = None,
+) -> tuple[CostEstimate, ...]:
+    """Return what specs cost at most, in the order in which they are run."""
+    found = []
+    if tuning is not None:
+        found.append(tuning_cost(tuning, training or TrainingSpec(), prices, region))
+    if training is not None:
+        found.append(training_cost(training, prices, region))
+    if endpoint is not None:
+        found.append(endpoint_cost(endpoint, prices, region))
+    return tuple(found)
 
 
 def training_cost(spec: TrainingSpec, prices: Prices, region: str) -> CostEstimate:
@@ -108,8 +135,7 @@ def check_budget(estimates: Sequence[CostEstimate], max_cost: float) -> None:
         BudgetError: It may cost more, has no end, or has no known price.
         SpecError: The budget is no amount of money.
     """
-    is_number = isinstance(max_cost, int | float) and not isinstance(max_cost, bool)
-    if not is_number or not math.isfinite(max_cost) or max_cost < 0:
+    if not _is_amount(max_cost):
         raise SpecError(f"max_cost must be an amount of USD, 0 or more; got {max_cost!r}")
     for estimate in estimates:
         if estimate.hours_at_most is None:
@@ -128,6 +154,11 @@ def check_budget(estimates: Sequence[CostEstimate], max_cost: float) -> None:
             f"more than max_cost ({max_cost:.2f} USD) may be spent; lower compute.max_runtime_seconds, "
             f"instance_count or expires_hours, or raise max_cost:\n{total_text(estimates)}"
         )
+
+
+def _is_amount(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and value >= 0
 
 
 def _job(

@@ -99,9 +99,8 @@ s3                 PutPublicAccessBlock         bucket           setup  s3:PutBu
 
 def _permission(line: str) -> Permission:
     service, operation, resource, verbs, *action = line.split()
-    return Permission(
-        tuple(verbs.split(",")), service, operation, *action or [f"{service}:{operation}"], resource
-    )
+    name = action[0] if action else f"{service}:{operation}"
+    return Permission(tuple(verbs.split(",")), service, operation, name, resource)
 
 
 PERMISSIONS: tuple[Permission, ...] = tuple(map(_permission, _TABLE.strip().splitlines()))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -38,3 +41,47 @@ def deny(stub: Any, operation: str, action: str) -> None:
     """Have a stub refuse an operation, for want of a permission."""
     message = f"User: {USER} is not authorized to perform: {action}"
     stub.add_client_error(operation, "AccessDeniedException", message, http_status_code=403)
+
+
+def answer_iam(
+    clients: Clients,
+    trusts: Mapping[str, Mapping[str, Any]],
+    is_denied: Callable[[str, str, str], bool] = lambda principal, action, resource: False,
+) -> list[tuple[str, str, str]]:
+    """Have IAM know roles by their trust policies, and what is denied; return the questions it is asked.
+
+    A question is a principal's ARN, an action and a resource.
+    """
+    asked: list[tuple[str, str, str]] = []
+
+    def get_role(params: Mapping[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
+        name = params["body"]["RoleName"]
+        if name not in trusts:
+            error = {"Error": {"Code": "NoSuchEntity", "Message": "none"}}
+            return SimpleNamespace(status_code=404), error
+        role = {"Arn": f"arn:aws:iam::{ACCOUNT}:role/{name}"}
+        document = {"AssumeRolePolicyDocument": json.dumps(trusts[name])}
+        return SimpleNamespace(status_code=200), {"Role": role | document}
+
+    def simulate(params: Mapping[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
+        body = params["body"]
+        actions = [body[key] for key in body if key.startswith("ActionNames.member")]
+        resources = [body[key] for key in body if key.startswith("ResourceArns.member")]
+        questions = [
+            (body["PolicySourceArn"], action, resource) for action in actions for resource in resources
+        ]
+        asked.extend(questions)
+        results = [
+            {
+                "EvalActionName": question[1],
+                "EvalResourceName": question[2],
+                "EvalDecision": "implicitDeny" if is_denied(*question) else "allowed",
+            }
+            for question in questions
+        ]
+        return SimpleNamespace(status_code=200), {"EvaluationResults": results}
+
+    events = clients.client("iam").meta.events
+    events.register("before-call.iam.GetRole", get_role)
+    events.register("before-call.iam.SimulatePrincipalPolicy", simulate)
+    return asked
