@@ -14,16 +14,18 @@ from typing import Any
 
 import attrs
 
+from sagemaker_dogbreed.local.entry_point import gpu_count
 from sagemaker_dogbreed.local.records import REGION, write_json
 
 _HOST = "algo-1"
 _NETWORK_INTERFACE = "lo"
 _GROUP = "homogeneousCluster"
-_KEPT_OUT = ("AWS_", "SM_", "SAGEMAKER_", "PYTHONPATH", "PYTHONSAFEPATH", "TRAINING_JOB_")
+_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_", "TORCHELASTIC_")
+_KEPT_OUT = ("AWS_", "SM_", "SAGEMAKER_", "PYTHONPATH", "PYTHONSAFEPATH", "TRAINING_JOB_", *_TORCHRUN)
 
 
 def clean_environment() -> dict[str, str]:
-    """Return this process's environment without what belongs to its own AWS and Python set-up.
+    """Return this process's environment without what belongs to its own AWS, Python and torchrun set-up.
 
     Jobs and endpoints share the machine's cores with each other and with the caller. Where cores are
     short, threads of torch that spin while they wait take twice as long as ones that soon sleep; where
@@ -173,7 +175,7 @@ class Container:
             "MODULE_NAME": Path(program).stem,
             "NETWORK_INTERFACE_NAME": _NETWORK_INTERFACE,
             "NUM_CPUS": os.cpu_count() or 1,
-            "NUM_GPUS": _gpus(),
+            "NUM_GPUS": gpu_count(),
             "NUM_NEURONS": 0,
             "OUTPUT_DATA_DIR": self.output / "data",
             "OUTPUT_DIR": self.output,
@@ -210,8 +212,3 @@ def _variable(value: Any) -> str:
     if isinstance(value, (str, Path)):
         return str(value)
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
-def _gpus() -> int:
-    driver = Path("/proc/driver/nvidia/gpus")
-    return len(list(driver.iterdir())) if driver.is_dir() else 0

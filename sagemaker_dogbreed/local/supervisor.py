@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_dogbreed.errors import ArchiveError, StoreError
-from sagemaker_dogbreed.local import archives, contract, locks, training_status
+from sagemaker_dogbreed.local import (
+    archives,
+    contract,
+    entry_point,
+    locks,
+    manifest,
+    training_request,
+    training_status,
+)
 from sagemaker_dogbreed.local.checkpoints import CheckpointSync
 from sagemaker_dogbreed.local.log_files import TRAINING_GROUP, LogWriter
 from sagemaker_dogbreed.local.metric_reader import MetricReader
@@ -86,22 +94,26 @@ class TrainingRun:
         """Fill the container's folders and return the script's name."""
         self._container.create()
         for channel in self._description.get("InputDataConfig", []):
-            uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+            source = channel["DataSource"]["S3DataSource"]
+            folder = self._container.channel(channel["ChannelName"])
             try:
-                self._store.get_tree(uri, self._container.channel(channel["ChannelName"]))
+                if source["S3DataType"] == "ManifestFile":
+                    manifest.get(self._store, source["S3Uri"], folder)
+                else:
+                    self._store.get_tree(source["S3Uri"], folder)
             except StoreError as error:
                 raise JobFailure(f"ClientError: Data download failed: {error}") from error
         hyperparameters = self._container.hyperparameters
-        source, program = hyperparameters["sagemaker_submit_directory"], hyperparameters["sagemaker_program"]
+        code, program = hyperparameters["sagemaker_submit_directory"], hyperparameters["sagemaker_program"]
         archive = self._record.folder / "sourcedir.tar.gz"
         try:
-            self._store.get_file(str(source), archive)
+            self._store.get_file(str(code), archive)
             archives.unpack(archive, self._container.code)
         except (StoreError, ArchiveError) as error:
-            raise JobFailure(f"AlgorithmError: Framework Error: code archive {source}: {error}") from error
+            raise JobFailure(f"AlgorithmError: Framework Error: code archive {code}: {error}") from error
         script = self._container.code / str(program)
         if not script.is_file() or not script.resolve().is_relative_to(self._container.code.resolve()):
-            raise JobFailure(f"AlgorithmError: Framework Error: there is no {program} in {source}")
+            raise JobFailure(f"AlgorithmError: Framework Error: there is no {program} in {code}")
         if self._checkpoints:
             try:
                 self._checkpoints.restore()
@@ -111,18 +123,24 @@ class TrainingRun:
 
     def _train(self, program: str) -> str | None:
         """Run the script; return the secondary status of a job that did not end by itself."""
-        arguments = contract.arguments(contract.script_hyperparameters(self._container.hyperparameters))
+        hyperparameters = self._container.hyperparameters
+        arguments = contract.arguments(contract.script_hyperparameters(hyperparameters))
         try:
             process = Program(
-                [sys.executable, "--", program, *arguments],
+                entry_point.command(hyperparameters, program, arguments),
                 folder=self._container.code,
-                environment=self._container.environment(program),
+                environment={
+                    **entry_point.environment(hyperparameters, self._grace),
+                    **self._container.environment(program),
+                },
                 lock=self._record.folder / training_status.PROGRAM_LOCK,
                 on_line=self._take,
             )
         except (OSError, ValueError) as error:
             raise JobFailure(f"AlgorithmError: the training script cannot be started: {error}") from error
-        seconds = self._description["StoppingCondition"].get("MaxRuntimeInSeconds", 86_400)
+        seconds = self._description["StoppingCondition"].get(
+            "MaxRuntimeInSeconds", training_request.DEFAULT_MAX_RUNTIME
+        )
         deadline = time.monotonic() + seconds
         ended_by = None
         try:

@@ -7,10 +7,19 @@ from typing import Any
 
 from sagemaker_dogbreed.errors import StoreError
 from sagemaker_dogbreed.local.contract import decode_hyperparameters
+from sagemaker_dogbreed.local.entry_point import (
+    DISTRIBUTED,
+    PROCESSES_PER_HOST,
+    is_distributed,
+    process_count,
+)
 from sagemaker_dogbreed.local.faults import ServiceFault, invalid
 from sagemaker_dogbreed.local.workspace import Parameters
 from sagemaker_dogbreed.store.local import LocalStore
 from sagemaker_dogbreed.store.location import parse_s3_uri
+
+DEFAULT_MAX_RUNTIME = 86_400
+"""Seconds a training job may run whose request does not say."""
 
 
 def check(request: Parameters, store: LocalStore) -> None:
@@ -25,12 +34,24 @@ def check(request: Parameters, store: LocalStore) -> None:
         if member not in request:
             raise invalid(f"Missing required member: {member}")
     _check_algorithm(request["AlgorithmSpecification"])
-    if request["ResourceConfig"].get("InstanceCount", 1) != 1:
-        raise _beyond("ResourceConfig.InstanceCount must be 1")
+    _check_stopping(request)
+    if (
+        request["ResourceConfig"].get("InstanceCount", 1) != 1
+        or "InstanceGroups" in request["ResourceConfig"]
+    ):
+        raise _beyond(
+            "ResourceConfig.InstanceCount must be 1. Several processes on this machine train as several "
+            f"instances do: HyperParameters {DISTRIBUTED}: true and {PROCESSES_PER_HOST}: 2"
+        )
     hyperparameters = decode_hyperparameters(request.get("HyperParameters", {}))
     for name in ("sagemaker_program", "sagemaker_submit_directory"):
         if not hyperparameters.get(name):
             raise _beyond(f"HyperParameters must have {name}: a script is run, not a container image")
+    if is_distributed(hyperparameters):
+        try:
+            process_count(hyperparameters)
+        except ValueError as error:
+            raise _beyond(f"HyperParameters: {error}") from error
     output = request["OutputDataConfig"]
     if output.get("CompressionType", "GZIP") != "GZIP":
         raise _beyond("OutputDataConfig.CompressionType must be GZIP")
@@ -47,6 +68,22 @@ def check(request: Parameters, store: LocalStore) -> None:
             raise invalid(f"InputDataConfig: {name!r} cannot be a channel's name")
     for channel in request.get("InputDataConfig", []):
         _check_channel(channel, store)
+
+
+def _check_stopping(request: dict[str, Any]) -> None:
+    """Check what SageMaker demands of managed spot training, though here nothing interrupts a job."""
+    spot = request.get("EnableManagedSpotTraining", False)
+    runtime = request["StoppingCondition"].get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME)
+    wait = request["StoppingCondition"].get("MaxWaitTimeInSeconds")
+    if spot and (wait is None or wait < runtime):
+        raise invalid(
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
+            f"MaxRuntimeInSeconds ({runtime}) when EnableManagedSpotTraining is true"
+        )
+    if wait is not None and not spot:
+        raise invalid(
+            "Invalid MaxWaitTimeInSeconds. It is only for jobs whose EnableManagedSpotTraining is true"
+        )
 
 
 def _check_algorithm(algorithm: dict[str, Any]) -> None:
@@ -66,12 +103,13 @@ def _check_algorithm(algorithm: dict[str, Any]) -> None:
 def _check_channel(channel: dict[str, Any], store: LocalStore) -> None:
     name = channel["ChannelName"]
     source = channel["DataSource"].get("S3DataSource")
-    if source is None or source["S3DataType"] != "S3Prefix":
-        raise _beyond(f"the channel {name!r} must have an S3DataSource of type S3Prefix")
+    if source is None or source["S3DataType"] not in {"S3Prefix", "ManifestFile"}:
+        raise _beyond(f"the channel {name!r} must have an S3DataSource of type S3Prefix or ManifestFile")
     if channel.get("CompressionType", "None") != "None" or channel.get("InputMode") == "Pipe":
         raise _beyond(f"the channel {name!r} must be neither compressed nor piped")
     _check_location(f"InputDataConfig {name!r} S3Uri", source["S3Uri"])
-    if not store.list(source["S3Uri"]):
+    is_manifest = source["S3DataType"] == "ManifestFile"
+    if not (store.exists if is_manifest else store.list)(source["S3Uri"]):
         raise invalid(
             f'No S3 objects found under S3 URL "{source["S3Uri"]}" given in input data source of the '
             f"channel {name!r}. Upload them first, or correct the S3Uri."
