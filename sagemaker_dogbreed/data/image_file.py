@@ -6,6 +6,8 @@ from pathlib import Path
 
 import attrs
 
+from sagemaker_dogbreed.data.file_stamp import FileStamp
+
 
 @attrs.frozen(kw_only=True)
 class Candidate:
@@ -21,7 +23,8 @@ class ImageFile:
     """An image that was decoded without trouble.
 
     ``split`` is train, valid or test; ``key`` is its S3 key below the data set's prefix, such as
-    ``train/beagle/1.jpg``; ``size`` is in bytes, ``width`` and ``height`` are in pixels.
+    ``train/beagle/1.jpg``; ``size`` is in bytes, ``width`` and ``height`` are in pixels. As long as the
+    file has this ``stamp`` its content is what was examined; without one it has to be read to know.
     """
 
     path: Path
@@ -32,3 +35,4 @@ class ImageFile:
     sha256: str
     width: int
     height: int
+    stamp: FileStamp | None = None

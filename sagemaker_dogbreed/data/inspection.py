@@ -6,7 +6,7 @@ import os
 import statistics
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +14,8 @@ import attrs
 
 from sagemaker_dogbreed.container.metrics import SPLITS
 from sagemaker_dogbreed.data import checks
-from sagemaker_dogbreed.data.examination import Examined, examine
+from sagemaker_dogbreed.data.examination import Examined, Look, judge, look_at
+from sagemaker_dogbreed.data.examination_index import ExaminationIndex
 from sagemaker_dogbreed.data.image_file import Candidate, ImageFile
 from sagemaker_dogbreed.data.keys import object_key
 from sagemaker_dogbreed.data.report import ALWAYS_ERRORS, Finding, InspectionReport, Spread
@@ -41,9 +42,12 @@ def inspect(
     strays: Sequence[Path] = (),
     nested: Sequence[Path] = (),
     missing: Sequence[str] = (),
+    cache_dir: Path | None = None,
     progress: bool = True,
 ) -> Inspection:
     """Decode all candidates, divide them where splits are missing, and check the data set they make up.
+
+    A file that an earlier call has seen, and that has not changed since, is neither read nor decoded.
 
     Args:
         spec: Says how severe each kind of finding is, and how many pixels an image may have.
@@ -53,9 +57,11 @@ def inspect(
         strays: Images and folders that are in no class folder.
         nested: Folders that are in a class folder.
         missing: Splits to be carved from the usable images of ``train``.
+        cache_dir: Where what is found in the files is kept for the next time; default: it is not.
         progress: Whether to draw a progress bar.
     """
-    examined = _examine_all(candidates, int(spec.max_image_megapixels * 1e6), progress=progress)
+    index = ExaminationIndex(cache_dir, root, max_pixels=int(spec.max_image_megapixels * 1e6))
+    examined = _examine_all(candidates, index, progress=progress)
     images = sorted(
         (result.image for result in examined if result.image is not None), key=lambda image: image.key
     )
@@ -89,20 +95,33 @@ def inspect(
     return Inspection(report=report, images=tuple(images))
 
 
-def _examine_all(candidates: Sequence[Candidate], max_pixels: int, *, progress: bool) -> list[Examined]:
+def _examine_all(
+    candidates: Sequence[Candidate], index: ExaminationIndex, *, progress: bool
+) -> list[Examined]:
+    looks = {candidate.path: index.find(candidate.path) for candidate in candidates}
+    unknown = [path for path, look in looks.items() if look is None]
+    if unknown:
+        try:
+            for path, found in _look_at_all(unknown, index.max_pixels, progress=progress):
+                looks[path] = found
+                index.add(path, found)
+        finally:  # what was seen before an interruption need not be seen again
+            index.save()
+    return [judge(candidate, look) for candidate in candidates if (look := looks[candidate.path]) is not None]
+
+
+def _look_at_all(paths: Sequence[Path], max_pixels: int, *, progress: bool) -> Iterator[tuple[Path, Look]]:
     from tqdm.auto import tqdm
 
-    results: list[Examined] = []
-    bar = tqdm(total=len(candidates), unit="image", desc="inspect", disable=not progress)
+    bar = tqdm(total=len(paths), unit="image", desc="inspect", disable=not progress)
     # Threads do: decoders release Python's lock.
     with bar, ThreadPoolExecutor(os.cpu_count() or 1) as pool, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")  # damage is reported as a finding
-        for start in range(0, len(candidates), _BATCH):
-            batch = candidates[start : start + _BATCH]
-            for result in pool.map(examine, batch, [max_pixels] * len(batch)):
-                results.append(result)
+        for start in range(0, len(paths), _BATCH):
+            batch = paths[start : start + _BATCH]
+            for path, look in zip(batch, pool.map(look_at, batch, [max_pixels] * len(batch)), strict=True):
+                yield path, look
                 bar.update()
-    return results
 
 
 def _divided(images: Sequence[ImageFile], split: SplitSpec, missing: Sequence[str]) -> list[ImageFile]:

@@ -47,7 +47,8 @@ def prepare(
 
     Args:
         spec: The data set.
-        cache_dir: Where downloads and unpacked archives are kept, for the next time.
+        cache_dir: Where downloads, unpacked archives and what is known of images are kept for the next
+            time.
         progress: Whether to draw progress bars.
 
     Raises:
@@ -65,6 +66,7 @@ def prepare(
         strays=layout.strays,
         nested=layout.nested,
         missing=layout.missing,
+        cache_dir=Path(cache_dir),
         progress=progress,
     )
     inspection.report.raise_for_errors()
@@ -80,14 +82,14 @@ def prepare(
         classes=classes,
         files=inspection.images,
         report=inspection.report,
-        fingerprint=fingerprint(inspection.images),
+        fingerprint=fingerprint((image.key, image.sha256) for image in inspection.images),
     )
 
 
-def fingerprint(images: Iterable[ImageFile]) -> str:
-    """Return the SHA-256 over the keys and contents of images, in hex digits."""
+def fingerprint(images: Iterable[tuple[str, str]]) -> str:
+    """Return the SHA-256 over the keys of images and the SHA-256s of their contents, in hex digits."""
     whole = hashlib.sha256()
-    for key, digest in sorted((image.key, image.sha256) for image in images):
+    for key, digest in sorted(images):
         whole.update(f"{digest}  {key}\n".encode())
     return whole.hexdigest()
 

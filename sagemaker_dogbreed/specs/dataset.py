@@ -116,6 +116,14 @@ class DatasetSpec:
     max_image_megapixels: float = number(
         "megapixels an image may have", default=100.0, minimum=0.001, maximum=200
     )
+    shard_size_mb: int | None = number(
+        "MB of the tar files that images are packed into, for data sets of very many small ones; "
+        "default: every image is an object",
+        default=None,
+        minimum=1,
+        maximum=5_000,
+        whole=True,
+    )
 
     @property
     def is_url(self) -> bool:

@@ -114,10 +114,12 @@ def test_the_defaults_of_severity_hold(dogs: Path) -> None:
     """Without settings a damaged image is an error and a text file is a warning."""
     put(dogs, {"train/pug/notes.txt": b"hello"})
     spec = DatasetSpec(source=str(dogs))
-    assert [item.severity for item in prepare(spec, dogs, progress=False).report.findings] == ["warning"]
+    assert [
+        item.severity for item in prepare(spec, dogs.parent / "cache", progress=False).report.findings
+    ] == ["warning"]
     put(dogs, {"train/pug/x.jpg": b"hello"})
     with pytest.raises(InspectionError):
-        prepare(spec, dogs, progress=False)
+        prepare(spec, dogs.parent / "cache", progress=False)
 
 
 def test_links_to_nothing_and_pipes_are_told(dogs: Path) -> None:
@@ -134,15 +136,15 @@ def test_images_with_too_many_pixels_are_told_before_they_are_decoded(dogs: Path
     """The spec's limit counts, not Pillow's; larger images are within reach of the setting."""
     put(dogs, {"train/pug/x.png": picture("PNG", (40, 25))})
     spec = DatasetSpec(source=str(dogs), max_image_megapixels=0.001)
-    assert prepare(spec, dogs, progress=False).report.findings == ()
+    assert prepare(spec, dogs.parent / "cache", progress=False).report.findings == ()
     spec = DatasetSpec(source=str(dogs), max_image_megapixels=0.0011)
     put(dogs, {"train/pug/x.png": picture("PNG", (40, 28))})
     with pytest.raises(InspectionError, match=r"train/pug/x\.png: .*40 x 28 pixels"):
-        prepare(spec, dogs, progress=False)
+        prepare(spec, dogs.parent / "cache", progress=False)
     buffer = io.BytesIO()
     Image.new("1", (10_000, 10_000)).save(buffer, "PNG")
     put(dogs, {"train/pug/x.png": buffer.getvalue()})
-    assert prepare(DatasetSpec(source=str(dogs)), dogs, progress=False).report.findings == ()
+    assert prepare(DatasetSpec(source=str(dogs)), dogs.parent / "cache", progress=False).report.findings == ()
 
 
 def test_pillow_is_left_as_it_was(dogs: Path) -> None:
@@ -308,12 +310,12 @@ def test_misplaced_images_and_folders_are_told(dogs: Path) -> None:
 def test_a_class_folder_beside_train_stops_all(dogs: Path) -> None:
     """A folder of images beside train is an error by default; one without images is a warning."""
     put(dogs, {"notes/a.txt": b"hello", "loose.jpg": picture()})
-    prepared = prepare(DatasetSpec(source=str(dogs)), dogs.parent, progress=False)
+    prepared = prepare(DatasetSpec(source=str(dogs)), dogs.parent / "cache", progress=False)
     assert found(prepared.report) == [("stray_file", ["notes"]), ("stray_file", ["loose.jpg"])]
     put(dogs, {f"corgi/{number}.jpg": picture() for number in range(10)})
     told = r"corgi: holds 10 images but lies beside train; move it into train/ \(and valid/, test/\), or away"
     with pytest.raises(InspectionError, match=f"(?s)1 error.*{told}"):
-        prepare(DatasetSpec(source=str(dogs)), dogs.parent, progress=False)
+        prepare(DatasetSpec(source=str(dogs)), dogs.parent / "cache", progress=False)
 
 
 def test_small_classes_and_imbalance_are_told(dogs: Path) -> None:
@@ -342,7 +344,7 @@ def test_the_error_lists_findings_and_the_way_out(dogs: Path) -> None:
     """The message has the first findings, the number of others, and the setting to accept them."""
     put(dogs, {f"train/pug/x{number}.jpg": b"hello" for number in range(7)})
     with pytest.raises(InspectionError) as caught:
-        prepare(DatasetSpec(source=str(dogs)), dogs.parent, progress=False)
+        prepare(DatasetSpec(source=str(dogs)), dogs.parent / "cache", progress=False)
     message = str(caught.value)
     assert message.startswith("data set 'dogs' has 7 errors:\n  train/pug/x0.jpg: is not an image")
     assert "and 2 more" in message

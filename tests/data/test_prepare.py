@@ -59,7 +59,7 @@ def test_a_flat_folder_is_divided(flat: Path) -> None:
     assert {name: tuple(counts.values()) for name, counts in result.report.counts.items()} == dict.fromkeys(
         sorted(CLASSES), (14, 3, 3)
     )
-    assert not (flat.parent / "cache").exists()
+    assert not (flat.parent / "cache" / "unpacked").exists()
 
 
 def test_folder_zip_and_tar_give_one_version(flat: Path) -> None:
