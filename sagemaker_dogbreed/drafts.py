@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 
 from sagemaker_dogbreed.data.dataset import channel_uris, manifest_uris
+from sagemaker_dogbreed.places.place import Defaults
 from sagemaker_dogbreed.requests.channels import Channel
 from sagemaker_dogbreed.requests.debugger import wants_rules
 from sagemaker_dogbreed.requests.endpoint import EndpointRequests, create_endpoint
@@ -16,30 +17,6 @@ from sagemaker_dogbreed.requests.tags import Origin, spec_hash
 from sagemaker_dogbreed.requests.training_job import TrainingLocations, create_training_job
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
-
-
-class Defaults(Protocol):
-    """What requests name where specs leave it open."""
-
-    @property
-    def role(self) -> str:
-        """The ARN of the execution role."""
-
-    @property
-    def bucket(self) -> str:
-        """The name of the bucket; it exists."""
-
-    def training_image(self, spec: TrainingSpec) -> str:
-        """Return the image of a training job."""
-
-    def inference_image(self, spec: EndpointSpec) -> str:
-        """Return the image of an endpoint's model."""
-
-    def rule_image(self) -> str | None:
-        """Return the image that evaluates the rules of SageMaker Debugger; None where none is run."""
-
-    def planned(self) -> Defaults:
-        """Return the same without making anything, and with words in angle brackets for what is not known."""
 
 
 def data_channels(dataset_uri: str, input_source: str) -> dict[str, Channel]:

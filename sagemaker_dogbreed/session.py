@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 
 from sagemaker_dogbreed import staging
-from sagemaker_dogbreed.clients import Clients
+from sagemaker_dogbreed.account_verbs import AccountVerbs
+from sagemaker_dogbreed.aws.costs import check_budget
 from sagemaker_dogbreed.data.dataset import Dataset
-from sagemaker_dogbreed.drafts import Defaults, Drafts, data_channels
-from sagemaker_dogbreed.errors import MissingExtraError, SpecError
+from sagemaker_dogbreed.drafts import Drafts, data_channels
+from sagemaker_dogbreed.errors import SpecError
 from sagemaker_dogbreed.jobs.endpoint import start_endpoint
 from sagemaker_dogbreed.jobs.polling import Poller
 from sagemaker_dogbreed.jobs.submission import submit
 from sagemaker_dogbreed.jobs.training_job import ModelArtifact, TrainingJob
+from sagemaker_dogbreed.places.place import Place
 from sagemaker_dogbreed.predictor import Predictor
-from sagemaker_dogbreed.preflight import check_checkpoints, check_endpoint_name, check_training
+from sagemaker_dogbreed.readiness import check_checkpoints, check_endpoint_name, check_training
 from sagemaker_dogbreed.requests.channels import Channel
 from sagemaker_dogbreed.requests.names import unique_name
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
-from sagemaker_dogbreed.store.interface import Store
 
 HOME_VARIABLE = "SAGEMAKER_DOGBREED_HOME"
 DEFAULT_HOME = ".sagemaker_dogbreed"
 
 
-class Session:
+class Session(AccountVerbs):
     """The place where jobs and endpoints run; make one with ``Session.local()`` or ``Session.aws()``."""
 
-    def __init__(
-        self, *, clients: Clients, store: Store, defaults: Defaults, cache_dir: Path, poller: Poller
-    ) -> None:
-        self.clients = clients
-        self.store = store
-        self.defaults = defaults
-        self.drafts = Drafts(defaults)
+    def __init__(self, place: Place, *, cache_dir: Path, poller: Poller | None = None) -> None:
+        self.place = place
+        self.clients, self.store = place.clients, place.store
+        self.drafts = Drafts(place)
         self._cache_dir = cache_dir
-        self._poller = poller
+        self._poller = poller or Poller(interval_seconds=place.poll_seconds)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(store={self.store!r})"
@@ -47,7 +44,7 @@ class Session:
     @property
     def bucket(self) -> str:
         """The bucket for everything, unless a spec names another; on AWS it is made if need be."""
-        return self.defaults.bucket
+        return self.place.bucket
 
     @staticmethod
     def local(root: str | os.PathLike[str] | None = None) -> Session:
@@ -60,21 +57,10 @@ class Session:
         Raises:
             MissingExtraError: torch or another package of the ``local`` extra is not installed.
         """
-        for package in ("torch", "torchvision", "uvicorn"):
-            if importlib.util.find_spec(package) is None:
-                raise MissingExtraError(package, "local", "training and serving on this machine")
-        from sagemaker_dogbreed.local.defaults import LocalDefaults
-        from sagemaker_dogbreed.local.service import LocalSageMaker
-        from sagemaker_dogbreed.store.local import LocalStore
+        from sagemaker_dogbreed.places.local import LocalPlace
 
         home = _home(root)
-        return Session(
-            clients=Clients(LocalSageMaker(home).boto_session),
-            store=LocalStore(home),
-            defaults=LocalDefaults(),
-            cache_dir=home / "cache",
-            poller=Poller(interval_seconds=0.5, settle_seconds=0),
-        )
+        return Session(LocalPlace.at(home), cache_dir=home / "cache")
 
     @staticmethod
     def aws(
@@ -103,20 +89,12 @@ class Session:
         Raises:
             MissingExtraError: A package of the ``aws`` extra is not installed.
         """
-        if importlib.util.find_spec("obstore") is None:
-            raise MissingExtraError("obstore", "aws", "moving files to and from S3")
         from sagemaker_dogbreed.aws.connection import connect
-        from sagemaker_dogbreed.aws.defaults import AwsDefaults
-        from sagemaker_dogbreed.store.s3 import S3Store
+        from sagemaker_dogbreed.places.aws import AwsPlace
 
         clients = connect(region=region, profile=profile)
-        return Session(
-            clients=clients,
-            store=S3Store(clients),
-            defaults=AwsDefaults(clients, role=role, bucket=bucket, bucket_owner=bucket_owner),
-            cache_dir=_home(cache_dir) / "cache",
-            poller=Poller(interval_seconds=15.0),
-        )
+        place = AwsPlace(clients, role=role, bucket=bucket, bucket_owner=bucket_owner)
+        return Session(place, cache_dir=_home(cache_dir) / "cache")
 
     def upload(self, spec: DatasetSpec, *, progress: bool = True) -> Dataset:
         """Fetch, check and upload a data set.
@@ -136,7 +114,14 @@ class Session:
         prepared = prepare(spec, self._cache_dir, progress=progress)
         return sync(prepared, self.store, self.bucket, cache_dir=self._cache_dir, progress=progress)
 
-    def train(self, spec: TrainingSpec, dataset: Dataset, *, resume_from: str | None = None) -> TrainingJob:
+    def train(
+        self,
+        spec: TrainingSpec,
+        dataset: Dataset,
+        *,
+        resume_from: str | None = None,
+        max_cost: float | None = None,
+    ) -> TrainingJob:
         """Submit a training job and return its handle at once.
 
         Args:
@@ -144,16 +129,22 @@ class Session:
             dataset: What to train on.
             resume_from: Name of an earlier job of the same spec and data set whose checkpoints are
                 continued, after it was killed, say; default: start from the beginning.
+            max_cost: USD that the job's instances may cost at most, all its time used up.
 
         Raises:
+            BudgetError: It may cost more, or its price is not known.
             UnsupportedError: The spec asks for what is not carried out yet.
             SpecError: The weights file does not exist.
+            AccountError: Role or bucket cannot be had.
+            ImageUriError: AWS has no image as the spec asks for.
             StoreError: Code or weights cannot be uploaded.
             JobError: There is nothing to resume from, or SageMaker refused the request; with its reason.
         """
         _expect(spec, TrainingSpec, "train")
         _expect(dataset, Dataset, "train")
-        check_training(spec, self.store)
+        check_training(spec, self.store, runs_aws_rules=self.place.runs_aws_rules)
+        if max_cost is not None:
+            check_budget(self.costs(training=spec), max_cost)
         if resume_from is not None:
             self.training_job(resume_from).describe()
             check_checkpoints(self.store, self.drafts.checkpoint_uri(resume_from), resume_from)
@@ -177,7 +168,7 @@ class Session:
         """Return the handle of a training job that was submitted earlier, here or elsewhere."""
         return TrainingJob(name, self.clients, self._poller)
 
-    def deploy(self, spec: EndpointSpec, model: ModelArtifact) -> Predictor:
+    def deploy(self, spec: EndpointSpec, model: ModelArtifact, *, max_cost: float | None = None) -> Predictor:
         """Create an endpoint for a model and return its predictor at once.
 
         Use it as a context manager to have the endpoint deleted at the end::
@@ -185,11 +176,21 @@ class Session:
             with session.deploy(EndpointSpec(), job.model) as predictor:
                 print(predictor.predict("dog.jpg"))
 
+        Args:
+            spec: The endpoint.
+            model: What answers.
+            max_cost: USD that the endpoint may cost until it expires.
+
         Raises:
+            BudgetError: It may cost more, does not expire, or its price is not known.
+            AccountError: The role cannot be had.
+            ImageUriError: AWS has no image as the spec asks for.
             EndpointError: The name is in use, or SageMaker refused a request; with its reason.
         """
         _expect(spec, EndpointSpec, "deploy")
         _expect(model, ModelArtifact, "deploy")
+        if max_cost is not None:
+            check_budget(self.costs(endpoint=spec), max_cost)
         name = spec.name or unique_name("dogbreed")
         check_endpoint_name(self.clients.sagemaker, name)
         requests = self.drafts.endpoint(spec, name, model_uri=model.uri, run=model.job_name)

@@ -9,12 +9,14 @@ from typing import Any
 
 import attrs
 
+from sagemaker_dogbreed.aws.costs import CostEstimate, check_budget, total_text
+from sagemaker_dogbreed.aws.report import PreflightReport
 from sagemaker_dogbreed.config.files import Overrides, load
 from sagemaker_dogbreed.data.dataset import Dataset, dataset_uri
 from sagemaker_dogbreed.drafts import Drafts, data_channels
 from sagemaker_dogbreed.jobs.training_job import ModelArtifact, TrainingJob, TrainingResult
 from sagemaker_dogbreed.predictor import Predictor
-from sagemaker_dogbreed.preflight import check_endpoint_name, check_training
+from sagemaker_dogbreed.readiness import check_endpoint_name, check_training
 from sagemaker_dogbreed.requests.channels import Channel
 from sagemaker_dogbreed.requests.names import unique_name
 from sagemaker_dogbreed.session import Session
@@ -32,14 +34,17 @@ class PlannedRequest:
 
 @attrs.frozen
 class Plan:
-    """The requests a workflow sends, in order; printing it shows each as JSON."""
+    """The requests a workflow sends, in order, and what they cost at most.
+
+    Printing it shows each request as JSON, then instance-hours and costs.
+    """
 
     requests: tuple[PlannedRequest, ...]
+    costs: tuple[CostEstimate, ...] = ()
 
     def __str__(self) -> str:
-        return "\n\n".join(
-            f"{each.operation}\n{json.dumps(each.parameters, indent=2)}" for each in self.requests
-        )
+        parts = [f"{each.operation}\n{json.dumps(each.parameters, indent=2)}" for each in self.requests]
+        return "\n\n".join([*parts, *([f"Costs\n{total_text(self.costs)}"] if self.costs else [])])
 
 
 @attrs.frozen(kw_only=True)
@@ -87,7 +92,7 @@ class Workflow:
         What is known only once data and code are read stands in angle brackets.
         """
         session = session or Session.local()
-        drafts = Drafts(session.defaults.planned())
+        drafts = Drafts(session.place.planned())
         dataset, training = self.spec.dataset, self.spec.training
         version, bucket = "<version>", drafts.defaults.bucket
         channels = data_channels(dataset_uri(dataset, bucket, version), training.input_source)
@@ -111,7 +116,7 @@ class Workflow:
                 PlannedRequest("CreateEndpointConfig", created.config),
                 PlannedRequest("CreateEndpoint", created.endpoint),
             ]
-        return Plan(tuple(requests))
+        return Plan(tuple(requests), self._costs(session))
 
     def run(
         self,
@@ -119,6 +124,7 @@ class Workflow:
         *,
         progress: bool = True,
         logs: bool = False,
+        max_cost: float | None = None,
         report: Callable[[str], None] = print,
     ) -> WorkflowResult:
         """Upload, train and deploy, waiting for each; the endpoint stays in service afterwards.
@@ -127,15 +133,24 @@ class Workflow:
             session: Where to run; default: ``Session.local()``.
             progress: Show progress bars.
             logs: Print the training job's log lines as they come.
+            max_cost: USD that training and endpoint may cost at most, all their time used up.
             report: Receives a line of text for each step.
 
         Raises:
+            BudgetError: They may cost more, or a price is not known; raised before anything starts.
             UnsupportedError: The specs ask for what is not carried out yet; raised before anything starts.
             DogbreedError: A step failed; see ``Session`` and the handles for each.
         """
         session = session or Session.local()
         endpoint = self.spec.endpoint
-        check_training(self.spec.training, session.store, tuning=self.spec.tuning)
+        check_training(
+            self.spec.training,
+            session.store,
+            runs_aws_rules=session.place.runs_aws_rules,
+            tuning=self.spec.tuning,
+        )
+        if max_cost is not None:
+            check_budget(self._costs(session), max_cost)
         if endpoint is not None and endpoint.name is not None:
             check_endpoint_name(session.clients.sagemaker, endpoint.name)
         dataset = session.upload(self.spec.dataset, progress=progress)
@@ -151,6 +166,17 @@ class Workflow:
         report(f"Training job {training}")
         predictor = self._deploy(session, endpoint, training.model, report) if endpoint is not None else None
         return WorkflowResult(dataset=dataset, training_job=job, training=training, predictor=predictor)
+
+    def preflight(self, session: Session | None = None) -> PreflightReport:
+        """Check what this workflow needs before money is spent; nothing is made or submitted."""
+        session, spec = session or Session.local(), self.spec
+        return session.preflight(
+            dataset=spec.dataset, training=spec.training, tuning=spec.tuning, endpoint=spec.endpoint
+        )
+
+    def _costs(self, session: Session) -> tuple[CostEstimate, ...]:
+        spec = self.spec
+        return session.costs(training=spec.training, tuning=spec.tuning, endpoint=spec.endpoint)
 
     def _deploy(
         self, session: Session, spec: EndpointSpec, model: ModelArtifact, report: Callable[[str], None]

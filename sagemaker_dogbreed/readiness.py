@@ -16,21 +16,35 @@ from sagemaker_dogbreed.store.interface import Store
 WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
-def check_training(spec: TrainingSpec, store: Store, *, tuning: TuningSpec | None = None) -> None:
+def check_training(
+    spec: TrainingSpec, store: Store, *, runs_aws_rules: bool, tuning: TuningSpec | None = None
+) -> None:
     """Check that a training job can be carried out and finds its weights.
 
+    Args:
+        spec: The training job.
+        store: Where its weights may be.
+        runs_aws_rules: Whether rules of SageMaker Debugger are evaluated where it runs.
+        tuning: The tuning job before it.
+
     Raises:
-        UnsupportedError: The spec asks for what is checked but not carried out yet.
+        UnsupportedError: The spec asks for what is checked but not carried out yet, or not there.
         SpecError: The weights file does not exist, or is of no known kind.
         StoreError: There is nothing at the weights' URI.
     """
-    parts = {"tuning": tuning, "training.debugger": spec.debugger, "training.profiler": spec.profiler}
-    unsupported = [name for name, part in parts.items() if part is not None]
+    parts = {"training.debugger": spec.debugger, "training.profiler": spec.profiler}
+    unsupported = [] if tuning is None else ["tuning"]
+    unsupported += [
+        name
+        for name, part in parts.items()
+        if part is not None and not (part.backend == "aws" and runs_aws_rules)
+    ]
     if unsupported:
         options = " ".join(f"--set {name}=null" for name in unsupported)
+        by_aws = " (or, but for tuning, have AWS do it: backend=aws)" if runs_aws_rules else ""
         raise UnsupportedError(
             f"this version checks {', '.join(unsupported)} but does not run "
-            f"{'it' if len(unsupported) == 1 else 'them'} yet; leave out with: {options}"
+            f"{'it' if len(unsupported) == 1 else 'them'} here yet; leave out with: {options}{by_aws}"
         )
     source = spec.weights_source
     if source is None:

@@ -1,4 +1,4 @@
-"""The role, bucket and images that requests on AWS name; each is found out when it is first needed."""
+"""An AWS account and region as a place to run; all about it is found out when it is first needed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,28 @@ import attrs
 from sagemaker_dogbreed.aws import images
 from sagemaker_dogbreed.aws.account import Account, identify
 from sagemaker_dogbreed.aws.bucket import default_bucket_name, ensure_bucket
+from sagemaker_dogbreed.aws.policy import Policy, execution_policy
+from sagemaker_dogbreed.aws.preflight import Image, preflight
+from sagemaker_dogbreed.aws.pricing import Prices
+from sagemaker_dogbreed.aws.report import PreflightReport
 from sagemaker_dogbreed.aws.role import find_role, resolve_role
+from sagemaker_dogbreed.aws.role_creation import ensure_role
 from sagemaker_dogbreed.clients import Clients
 from sagemaker_dogbreed.errors import AccountError
+from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
+from sagemaker_dogbreed.specs.tuning import TuningSpec
+from sagemaker_dogbreed.store.s3 import S3Store
 
 T = TypeVar("T")
 
 
-class AwsDefaults:
+class AwsPlace:
     """What ``Session.aws`` was given of role and bucket, and how the rest is found."""
+
+    runs_aws_rules = True
+    poll_seconds = 15.0
 
     def __init__(
         self,
@@ -32,9 +43,10 @@ class AwsDefaults:
         bucket: str | None = None,
         bucket_owner: str | None = None,
     ) -> None:
-        self._clients = clients
         self._given_role, self._given_bucket, self._bucket_owner = role, bucket, bucket_owner
+        self.clients, self.store = clients, S3Store(clients)
         self._lock = threading.RLock()
+        self.prices = Prices(clients)
 
     @functools.cached_property
     def account(self) -> Account:
@@ -44,7 +56,7 @@ class AwsDefaults:
             AccountError: There are no credentials or no region, or AWS refuses them.
         """
         with self._lock:
-            return identify(self._clients)
+            return identify(self.clients)
 
     @functools.cached_property
     def role(self) -> str:
@@ -55,20 +67,14 @@ class AwsDefaults:
         """
         with self._lock:
             if self._given_role is not None:
-                return resolve_role(self._clients, self._given_role)
-            found = find_role(self._clients)
+                return resolve_role(self.clients, self._given_role)
+            found = find_role(self.clients)
         if found is None:
             raise AccountError(
                 "no execution role is known: give Session.aws(role=...), set AWS_ROLE_ARN, or have one made "
                 "with session.ensure_role()"
             )
         return found
-
-    def use_role(self, arn: str) -> None:
-        """Use this role from now on."""
-        with self._lock:
-            self._given_role = arn
-            vars(self).pop("role", None)
 
     @functools.cached_property
     def bucket(self) -> str:
@@ -79,7 +85,7 @@ class AwsDefaults:
         """
         with self._lock:
             return ensure_bucket(
-                self._clients, self._given_bucket, account=self.account, owner=self._bucket_owner
+                self.clients, self._given_bucket, account=self.account, owner=self._bucket_owner
             )
 
     def training_image(self, spec: TrainingSpec) -> str:
@@ -88,7 +94,7 @@ class AwsDefaults:
         Raises:
             ImageUriError: AWS has no such image in the region.
         """
-        return images.training_image(spec, self._region)
+        return images.training_image(spec, self.region)
 
     def inference_image(self, spec: EndpointSpec) -> str:
         """Return the image of an endpoint's model.
@@ -96,24 +102,85 @@ class AwsDefaults:
         Raises:
             ImageUriError: AWS has no such image in the region.
         """
-        return images.inference_image(spec, self._region)
+        return images.inference_image(spec, self.region)
 
-    def rule_image(self) -> str | None:
+    def rule_image(self) -> str:
         """Return the image that evaluates the rules of SageMaker Debugger.
 
         Raises:
             ImageUriError: AWS has none in the region.
         """
-        return images.rule_image(self._region)
+        return images.rule_image(self.region)
 
     def planned(self) -> PlannedDefaults:
         """Return what requests will name, without making a bucket and with words for what is not known."""
         bucket = self._given_bucket or _told(lambda: default_bucket_name(self.account)) or "<bucket>"
         return PlannedDefaults(self, _told(lambda: self.role) or "<execution role>", bucket)
 
+    def preflight(
+        self,
+        *,
+        dataset: DatasetSpec | None,
+        training: TrainingSpec | None,
+        tuning: TuningSpec | None,
+        endpoint: EndpointSpec | None,
+    ) -> PreflightReport:
+        """Check credentials, permissions, bucket, images, quotas and data set; nothing is made."""
+        found: dict[str, Image] = {}
+        if training is not None:
+            found["training"] = functools.partial(self.training_image, training)
+        if endpoint is not None:
+            found["inference"] = functools.partial(self.inference_image, endpoint)
+        return preflight(
+            self.clients,
+            role=lambda: self.role,
+            bucket=self._given_bucket,
+            bucket_owner=self._bucket_owner,
+            training=training,
+            endpoint=endpoint,
+            dataset=dataset,
+            tuning=tuning,
+            images=found,
+        )
+
+    def iam_policy(
+        self, *, dataset: DatasetSpec | None, training: TrainingSpec | None, endpoint: EndpointSpec | None
+    ) -> Policy:
+        """Return the policy of an execution role for exactly what the specs use.
+
+        Raises:
+            AccountError: There are no credentials, or no region.
+            ImageUriError: AWS has no image as a spec asks for.
+        """
+        images = [
+            *([] if training is None else [self.training_image(training)]),
+            *([] if endpoint is None else [self.inference_image(endpoint)]),
+        ]
+        bucket = self._given_bucket or default_bucket_name(self.account)
+        return execution_policy(
+            self.account, bucket, dataset=dataset, training=training, endpoint=endpoint, images=images
+        )
+
+    def ensure_role(self, name: str, policy: Policy, *, managed: bool) -> str:
+        """Make an execution role, or bring it up to date, use it from now on, and return its ARN.
+
+        Raises:
+            AccountError: IAM refuses, or the role is somebody else's.
+        """
+        arn = ensure_role(self.clients, name, policy, partition=self.account.partition, managed=managed)
+        with self._lock:
+            self._given_role = arn
+            vars(self).pop("role", None)
+        return arn
+
     @property
-    def _region(self) -> str:
-        region = self._clients.session.region_name
+    def region(self) -> str:
+        """The region.
+
+        Raises:
+            AccountError: None is set.
+        """
+        region = self.clients.session.region_name
         if region is None:
             raise AccountError("no AWS region is set: give Session.aws(region=...), or AWS_DEFAULT_REGION")
         return str(region)
@@ -123,25 +190,21 @@ class AwsDefaults:
 class PlannedDefaults:
     """The defaults as a plan shows them: nothing is made, and what is not known is in angle brackets."""
 
-    _defaults: AwsDefaults
+    _place: AwsPlace
     role: str
     bucket: str
 
     def training_image(self, spec: TrainingSpec) -> str:
         """Return the image of a training job, or words in angle brackets."""
-        return _told(lambda: self._defaults.training_image(spec)) or "<training image>"
+        return _told(lambda: self._place.training_image(spec)) or "<training image>"
 
     def inference_image(self, spec: EndpointSpec) -> str:
         """Return the image of an endpoint's model, or words in angle brackets."""
-        return _told(lambda: self._defaults.inference_image(spec)) or "<inference image>"
+        return _told(lambda: self._place.inference_image(spec)) or "<inference image>"
 
     def rule_image(self) -> str:
         """Return the image that evaluates rules, or words in angle brackets."""
-        return _told(self._defaults.rule_image) or "<rule image>"
-
-    def planned(self) -> PlannedDefaults:
-        """Return the same."""
-        return self
+        return _told(self._place.rule_image) or "<rule image>"
 
 
 def _told(find: Callable[[], T]) -> T | None:

@@ -1,0 +1,94 @@
+"""A session's verbs about the account: before money is spent, and after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sagemaker_dogbreed.aws.costs import CostEstimate, costs_of
+from sagemaker_dogbreed.aws.report import PreflightReport
+from sagemaker_dogbreed.places.place import Place
+from sagemaker_dogbreed.specs.dataset import DatasetSpec
+from sagemaker_dogbreed.specs.endpoint import EndpointSpec
+from sagemaker_dogbreed.specs.training import TrainingSpec
+from sagemaker_dogbreed.specs.tuning import TuningSpec
+
+
+class AccountVerbs:
+    """What a session can say and do about the place it works in."""
+
+    place: Place
+
+    def costs(
+        self,
+        *,
+        training: TrainingSpec | None = None,
+        tuning: TuningSpec | None = None,
+        endpoint: EndpointSpec | None = None,
+    ) -> tuple[CostEstimate, ...]:
+        """Return what specs cost at most, from AWS's price list; here nothing costs.
+
+        A price that cannot be told (no permission, no network) is None, never a guess.
+        """
+        return costs_of(
+            self.place.prices, self.place.region, training=training, tuning=tuning, endpoint=endpoint
+        )
+
+    def preflight(
+        self,
+        *,
+        dataset: DatasetSpec | None = None,
+        training: TrainingSpec | None = None,
+        tuning: TuningSpec | None = None,
+        endpoint: EndpointSpec | None = None,
+    ) -> PreflightReport:
+        """Check what specs need before money is spent: nothing is made, changed or submitted.
+
+        On AWS: credentials, role, permissions, bucket and region, images, quotas, data set.
+        """
+        return self.place.preflight(dataset=dataset, training=training, tuning=tuning, endpoint=endpoint)
+
+    def iam_policy(
+        self,
+        *,
+        dataset: DatasetSpec | None = None,
+        training: TrainingSpec | None = None,
+        endpoint: EndpointSpec | None = None,
+    ) -> dict[str, Any]:
+        """Return the policy document of an execution role for exactly what the specs use.
+
+        Raises:
+            UnsupportedError: This is not AWS.
+            AccountError: There are no credentials, or no region.
+            ImageUriError: AWS has no image as a spec asks for.
+        """
+        return self.place.iam_policy(dataset=dataset, training=training, endpoint=endpoint)
+
+    def ensure_role(
+        self,
+        name: str = "sagemaker-dogbreed",
+        *,
+        dataset: DatasetSpec | None = None,
+        training: TrainingSpec | None = None,
+        endpoint: EndpointSpec | None = None,
+        managed: bool = False,
+    ) -> str:
+        """Make the execution role, or bring it up to date; it is the session's from now on.
+
+        Args:
+            name: Name of the role.
+            dataset: What the role must allow to be read.
+            training: What the role must allow to be trained; default: a TrainingSpec as it is.
+            endpoint: What the role must allow to be served; default: an EndpointSpec as it is.
+            managed: Attach AmazonSageMakerFullAccess and AmazonS3FullAccess instead of the least that
+                the specs need.
+
+        Returns:
+            The role's ARN.
+
+        Raises:
+            UnsupportedError: This is not AWS.
+            AccountError: IAM refuses, or there is a role of this name that the library did not make.
+        """
+        training, endpoint = training or TrainingSpec(), endpoint or EndpointSpec()
+        policy = self.iam_policy(dataset=dataset, training=training, endpoint=endpoint)
+        return self.place.ensure_role(name, policy, managed=managed)

@@ -1,0 +1,1 @@
+"""Where a session's requests go, AWS or this machine: one interface, one room for each."""
