@@ -1,32 +1,27 @@
-"""An AWS on this machine (moto's server), and the library's requests to it."""
+"""An AWS on this machine (moto's server), and the requests that the library's session sends to it."""
 
 from __future__ import annotations
 
+import json
+import os
 import tarfile
-from pathlib import Path
 from typing import Any
 
 import attrs
 import boto3
 import pytest
 import torch
-from executor import Cloud, run
+from executor import Cloud, Outcome, run
 from moto.server import ThreadedMotoServer
 from transfers import get_file
 
 import sagemaker_dogbreed as sdb
-from sagemaker_dogbreed import packaging
 from sagemaker_dogbreed.container import artifact
-from sagemaker_dogbreed.data.prepare import prepare
-from sagemaker_dogbreed.requests.channels import Channel
-from sagemaker_dogbreed.requests.endpoint import EndpointRequests, create_endpoint
-from sagemaker_dogbreed.requests.tags import Origin
-from sagemaker_dogbreed.requests.training_job import TrainingLocations, create_training_job
 
 REGION = "eu-west-1"
 BUCKET = "conformance"
 ROLE = "arn:aws:iam::123456789012:role/dogbreed"
-IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/pytorch:latest"
+KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 
 TINY = sdb.TrainingSpec(
     backbone="squeezenet1_1",
@@ -40,55 +35,57 @@ TINY = sdb.TrainingSpec(
 )
 
 
-@attrs.frozen
-class Requests:
-    """The requests that the library sends for specs."""
-
-    cloud: Cloud
-    channels: dict[str, Channel]
-    folder: Path
-
-    def train(
-        self, spec: sdb.TrainingSpec, name: str, *, resume_from: str | None = None, **channels: Channel
-    ) -> dict[str, Any]:
-        """Return the CreateTrainingJob request of a spec; what it points at is uploaded."""
-        archive = packaging.source_archive(self.folder)
-        self.cloud.s3.upload_file(str(archive), BUCKET, "code/sourcedir.tar.gz")
-        channels = {**self.channels, **channels}
-        if spec.weights_source is not None:
-            self.cloud.s3.upload_file(spec.weights_source, BUCKET, "weights/weights.pth")
-            channels["weights"] = Channel(uri=f"s3://{BUCKET}/weights/")
-        locations = TrainingLocations(
-            role=ROLE,
-            image_uri=IMAGE,
-            source_archive_uri=f"s3://{BUCKET}/code/sourcedir.tar.gz",
-            channels=channels,
-            output_uri=f"s3://{BUCKET}/jobs",
-            checkpoint_uri=f"s3://{BUCKET}/jobs/{resume_from or name}/checkpoints",
-        )
-        origin = Origin(run=name, spec_hash="0" * 16, dataset_version="1")
-        return create_training_job(spec, name, locations, origin)
-
-    def deploy(self, spec: sdb.EndpointSpec, artifact_uri: str) -> EndpointRequests:
-        """Return the requests of an endpoint."""
-        return create_endpoint(
-            spec, "dogs", role=ROLE, image_uri=IMAGE, model_data_uri=artifact_uri,
-            origin=Origin(run="dogs", spec_hash="0" * 16),
-        )  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def cloud():
-    """S3 and SageMaker on a port of this machine."""
+@pytest.fixture(scope="session", autouse=True)
+def _no_ambient_settings():
+    """Keep the caller's AWS account out, and let moto's server be AWS for this process."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    credentials = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-    s3 = boto3.client("s3", region_name=REGION, endpoint_url=endpoint, **credentials)
-    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    yield Cloud(endpoint, REGION, s3)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("AWS_", "SM_", "SAGEMAKER_")):
+                patch.delenv(name)
+        for name, value in {**KEYS, "AWS_ENDPOINT_URL": f"http://{host}:{port}"}.items():
+            patch.setenv(name, value)
+        yield
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def cloud(_no_ambient_settings):
+    """What instances see of AWS."""
+    s3 = boto3.client("s3", region_name=REGION)
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    environment = {**KEYS, "AWS_REGION": REGION, "S3_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"]}
+    return Cloud(REGION, s3, environment)
+
+
+@attrs.frozen
+class Requests:
+    """The requests of a session, as they go over the wire."""
+
+    session: sdb.Session
+    dataset: sdb.Dataset
+    _sent: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        # moto answers, but does not keep every member of a request.
+        self.session.clients.sagemaker.meta.events.register("before-send.sagemaker.*", self._note)
+
+    def train(self, spec: sdb.TrainingSpec, **choices: Any) -> dict[str, Any]:
+        """Submit a training job and return its CreateTrainingJob request."""
+        self.session.train(spec, choices.pop("dataset", self.dataset), **choices)
+        return self._sent["CreateTrainingJob"]
+
+    def deploy(self, spec: sdb.EndpointSpec, outcome: Outcome) -> dict[str, Any]:
+        """Deploy a job's model and return the CreateModel request."""
+        self.session.deploy(spec, sdb.ModelArtifact(uri=outcome.artifact_uri))
+        return self._sent["CreateModel"]
+
+    def _note(self, request: Any, **_: Any) -> None:
+        target = request.headers["X-Amz-Target"]
+        operation = (target if isinstance(target, str) else target.decode()).rpartition(".")[2]
+        self._sent[operation] = json.loads(request.body)
 
 
 @pytest.fixture(scope="session")
@@ -100,13 +97,11 @@ def photos(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def requests(cloud, photos, tmp_path_factory):
-    """The library's requests, on an uploaded data set."""
-    folder = tmp_path_factory.mktemp("upload")
-    prepared = prepare(sdb.DatasetSpec(source=str(photos)), folder, progress=False)
-    for file in prepared.files:
-        cloud.s3.upload_file(str(file.path), BUCKET, f"data/{file.key}")
-    channels = {name: Channel(uri=f"s3://{BUCKET}/data/{name}/") for name in ("train", "valid", "test")}
-    return Requests(cloud, channels, folder)
+    """A session on AWS with an uploaded data set."""
+    session = sdb.Session.aws(
+        role=ROLE, bucket=BUCKET, region=REGION, cache_dir=tmp_path_factory.mktemp("cache")
+    )
+    return Requests(session, session.upload(sdb.DatasetSpec(source=str(photos)), progress=False))
 
 
 @pytest.fixture
@@ -118,7 +113,7 @@ def base(tmp_path):
 @pytest.fixture(scope="session")
 def outcome(requests, cloud, tmp_path_factory):
     """The end of a training job."""
-    return run(requests.train(TINY, "tiny"), tmp_path_factory.mktemp("job") / "opt-ml", cloud)
+    return run(requests.train(TINY), tmp_path_factory.mktemp("job") / "opt-ml", cloud)
 
 
 @pytest.fixture(scope="session")
@@ -137,7 +132,7 @@ def load(cloud, tmp_path):
     """Download the model artifact of a job and load it."""
 
     def load(outcome):
-        archive = get_file(cloud.s3, outcome.artifact_uri, tmp_path / "artifact" / "model.tar.gz")
+        archive = get_file(cloud.s3, outcome.artifact_uri, tmp_path / outcome.job_name / "model.tar.gz")
         with tarfile.open(archive) as packed:
             packed.extractall(archive.parent, filter="data")
         return artifact.load(archive.parent)

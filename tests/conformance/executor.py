@@ -28,27 +28,22 @@ GROUP = "homogeneousCluster"
 
 @dataclasses.dataclass(frozen=True)
 class Cloud:
-    """The AWS that an instance sees: where S3 is, and credentials (on SageMaker: the role's)."""
+    """The AWS that an instance sees.
 
-    endpoint_url: str
+    ``environment`` has the variables by which AWS's container code finds S3 and credentials (on
+    SageMaker, the role's).
+    """
+
     region: str
     s3: Any
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The variables by which AWS's container code finds it."""
-        return {
-            "AWS_REGION": self.region,
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-            "S3_ENDPOINT_URL": self.endpoint_url,
-        }
+    environment: dict[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """How a training job ended, as DescribeTrainingJob would tell it."""
 
+    job_name: str
     exit_code: int
     log: str
     metrics: dict[str, list[float]]
@@ -100,6 +95,7 @@ class Instance:
         transfers.put_tree(self._cloud.s3, self.base / "checkpoints", self._checkpoint_uri)
         log = "".join(self._log)
         return Outcome(
+            job_name=self.request["TrainingJobName"],
             exit_code=exit_code,
             log=log,
             metrics=self._metrics(log),

@@ -14,7 +14,6 @@ from PIL import Image
 from transfers import get_file
 
 import sagemaker_dogbreed as sdb
-from sagemaker_dogbreed.jobs.training_job import ModelArtifact
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +45,7 @@ def spec(served):
 @pytest.fixture(scope="module")
 def container(requests, spec, outcome, cloud, tmp_path_factory):
     """AWS's container code with the trained model, in service."""
-    request = requests.deploy(spec, outcome.artifact_uri).model
+    request = requests.deploy(spec, outcome)
     with in_service(request, tmp_path_factory.mktemp("hosting"), cloud) as running:
         yield running
 
@@ -57,7 +56,7 @@ def local_predictor(outcome, spec, cloud, tmp_path_factory):
     session = sdb.Session.local(tmp_path_factory.mktemp("local"))
     archive = get_file(cloud.s3, outcome.artifact_uri, tmp_path_factory.mktemp("artifact") / "model.tar.gz")
     session.store.put_file(archive, "s3://local/model.tar.gz")
-    with session.deploy(spec, ModelArtifact(uri="s3://local/model.tar.gz")) as predictor:
+    with session.deploy(spec, sdb.ModelArtifact(uri="s3://local/model.tar.gz")) as predictor:
         yield predictor
 
 

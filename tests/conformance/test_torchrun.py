@@ -21,10 +21,10 @@ def head_only(backbone_weights):
 
 def test_two_processes_train_the_model_that_one_trains(requests, cloud, head_only, tmp_path, load):
     """The same spec on two processes gives the same metrics and the same weights."""
-    alone = run(requests.train(head_only, "alone"), tmp_path / "alone", cloud)
+    alone = run(requests.train(head_only), tmp_path / "alone", cloud)
     assert alone.exit_code == 0, alone.log
     one = load(alone).module.state_dict()
-    pair = run(requests.train(attrs.evolve(head_only, compute=PAIR), "pair"), tmp_path / "pair", cloud)
+    pair = run(requests.train(attrs.evolve(head_only, compute=PAIR)), tmp_path / "pair", cloud)
     assert pair.exit_code == 0, pair.log
     assert "--nproc_per_node 2" in pair.log
     two = load(pair).module.state_dict()
@@ -43,6 +43,6 @@ def test_one_reason_is_left_by_two_processes(requests, cloud, head_only, base, t
     weights = tmp_path / "weights.pth"
     weights.write_bytes(b"no weights")
     spec = attrs.evolve(head_only, weights=str(weights), compute=PAIR)
-    ended = run(requests.train(spec, "broken-pair"), base, cloud)
+    ended = run(requests.train(spec), base, cloud)
     assert ended.exit_code == 1
     assert ended.failure.startswith("WeightsError: ")
