@@ -85,3 +85,22 @@ def answer_iam(
     events.register("before-call.iam.GetRole", get_role)
     events.register("before-call.iam.SimulatePrincipalPolicy", simulate)
     return asked
+
+
+def answer(
+    clients: Clients, operation: str, reply: Callable[[dict[str, Any]], dict[str, Any] | None]
+) -> None:
+    """Have SageMaker answer an operation with what ``reply`` makes of the request; None leaves it alone."""
+
+    def handle(params: Mapping[str, Any], **_: Any) -> tuple[Any, dict[str, Any]] | None:
+        parsed = reply(json.loads(params["body"]))
+        status = 400 if parsed is not None and "Error" in parsed else 200
+        return None if parsed is None else (SimpleNamespace(status_code=status), parsed)
+
+    clients.sagemaker.meta.events.register(f"before-call.sagemaker.{operation}", handle)
+
+
+def refusal(action: str) -> dict[str, Any]:
+    """Return the answer to a call without permission."""
+    message = f"User: {USER} is not authorized to perform: {action}"
+    return {"Error": {"Code": "AccessDeniedException", "Message": message}}
