@@ -18,6 +18,7 @@ from sagemaker_dogbreed.container.images import ImageError, open_rgb_file
 from sagemaker_dogbreed.container.metrics import SPLITS
 from sagemaker_dogbreed.container.preprocessing import Preprocessing, Transform
 from sagemaker_dogbreed.container.sampling import EpochSampler, Place, ShareSampler
+from sagemaker_dogbreed.container.shards import unpacked
 
 MAX_PIXELS = 200_000_000
 """Larger training images are refused: 600 MB decoded."""
@@ -111,6 +112,7 @@ def load_splits(
 
     Raises:
         DataError: A channel is missing, empty or has a class that train does not have.
+        ShardError: A channel is packed in tar shards that are damaged or unsafe.
     """
     missing = [name for name in SPLITS if name not in channels]
     if missing:
@@ -118,6 +120,7 @@ def load_splits(
             f"input channel{'s' * (len(missing) > 1)} {', '.join(missing)} missing; "
             f"training needs {', '.join(SPLITS)}, each with one folder of images for each class"
         )
+    channels = {name: unpacked(channels[name]) for name in SPLITS}
     classes = class_names(channels["train"])
     splits = {}
     for name in SPLITS:
