@@ -152,7 +152,7 @@ class Instance:
             # whatever would be downloaded fails the job.
             "PIP_NO_INDEX": "1",
             # torchrun's port; a fixed one may be in use.
-            "PET_MASTER_PORT": str(_free_port()),
+            "PET_MASTER_PORT": str(free_port()),
             # Several processes share the cores.
             "OMP_NUM_THREADS": "1",
             **self.request["Environment"],
@@ -197,7 +197,8 @@ def run(request: dict[str, Any], base: Path, cloud: Cloud) -> Outcome:
     return Instance(request, base, cloud).finish()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nothing listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

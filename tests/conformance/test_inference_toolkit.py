@@ -6,10 +6,11 @@ import functools
 import http.server
 import io
 import json
+import shutil
 import threading
 
 import pytest
-from hosting import in_service
+from hosting import in_service, stand_in, torchserve
 from PIL import Image
 from transfers import get_file
 
@@ -43,10 +44,17 @@ def spec(served):
 
 
 @pytest.fixture(scope="module")
-def container(requests, spec, outcome, cloud, tmp_path_factory):
-    """AWS's container code with the trained model, in service."""
-    request = requests.deploy(spec, outcome)
-    with in_service(request, tmp_path_factory.mktemp("hosting"), cloud) as running:
+def create_model(requests, spec, outcome):
+    """The CreateModel request for the trained model."""
+    return requests.deploy(spec, outcome)
+
+
+@pytest.fixture(scope="module", params=[stand_in, torchserve], ids=["handler", "torchserve"])
+def container(request, create_model, cloud, tmp_path_factory):
+    """AWS's container code with the trained model, in service: its handler alone, and with TorchServe."""
+    if request.param is torchserve and shutil.which("java") is None:
+        pytest.skip("TorchServe is a Java program, and there is no java here")
+    with in_service(create_model, tmp_path_factory.mktemp("hosting"), cloud, request.param) as running:
         yield running
 
 
