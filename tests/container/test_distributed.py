@@ -205,6 +205,30 @@ def test_a_rank_that_is_killed_does_not_leave_the_others_waiting(new_job):
     assert "Another process of this training ended without a reason of its own" in job.failure
 
 
+def lose_the_launcher(fifo: Path) -> int:
+    """Be a launcher that ends, and leaves a process that would work on for a minute."""
+    joined, tell = os.pipe()
+    if os.fork():
+        return len(os.read(joined, 1)) - 1
+    os.setsid()
+    os.environ["TORCHELASTIC_RUN_ID"] = "1"
+    with distributed.joined(str), fifo.open("w") as stream:
+        stream.write("joined")
+        stream.flush()
+        os.write(tell, b"x")
+        time.sleep(60)
+        stream.write(", and survived")
+    os._exit(0)
+
+
+def test_a_process_ends_with_its_launcher(tmp_path):
+    """Where torchrun is killed nobody else ends its processes, which are in groups of their own."""
+    os.mkfifo(tmp_path / "fifo")
+    launcher = RankProcesses(tmp_path / "launcher", lose_the_launcher, tmp_path / "fifo", count=1)
+    assert (tmp_path / "fifo").read_text() == "joined"
+    assert launcher.wait() == [0]
+
+
 def test_more_processes_than_gpus_are_refused(monkeypatch):
     """Each process needs a GPU of its own; the message says what to set."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

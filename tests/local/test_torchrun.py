@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,7 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
-from support import eventually, put, training_request, wait_for_job
+from support import end_processes, eventually, put, training_request, wait_for_job
 
 from sagemaker_dogbreed import packaging
 from sagemaker_dogbreed.local import entry_point, locks
@@ -31,7 +28,6 @@ SCRIPT = """
     signal.signal(signal.SIGTERM, stop)
     places = ["RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR"]
     print(*(os.environ[name] for name in places), *sys.argv, flush=True)
-    print("pid", os.getpid(), flush=True)
     while "--wait" in sys.argv:
         time.sleep(0.05)
 """
@@ -48,33 +44,12 @@ def _wait(service: LocalSageMaker, client: Any, name: str) -> dict[str, Any]:
     return wait_for_job(client, name)
 
 
-def _start(service: LocalSageMaker, client: Any, name: str, script: str) -> list[int]:
-    """Start a job of two processes that wait; return their numbers once both are at work."""
+def _start(service: LocalSageMaker, client: Any, name: str, script: str) -> None:
+    """Start a job of two processes that wait, and return once both are at work."""
     hyperparameters = {**TWO, "wait": "1"}
     client.create_training_job(**training_request(service, name, script, hyperparameters=hyperparameters))
 
-    def pids() -> list[int]:
-        found = [int(line.split()[1]) for line in _log(service, name) if line.startswith("pid ")]
-        return found if len(found) == 2 else []
-
-    found: list[int] = eventually(pids, 120)
-    return found
-
-
-def _children(pid: int) -> list[int]:
-    found = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
-    pairs = [line.split() for line in found.stdout.splitlines()]
-    return [int(child) for child, parent in pairs if int(parent) == pid]
-
-
-def _lives(pid: int) -> bool:
-    """Return whether a process runs; one that ended and that nobody has asked about does not."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text() if Path("/proc").is_dir() else ""
-        os.kill(pid, 0)
-    except (ProcessLookupError, FileNotFoundError):
-        return False
-    return status.rpartition(")")[2].split()[:1] != ["Z"]
+    eventually(lambda: sum("train.py" in line for line in _log(service, name)) == 2, 120)
 
 
 def test_a_script_in_two_processes(
@@ -100,49 +75,44 @@ def test_stopping_reaches_every_process(service: LocalSageMaker, client: Any) ->
     assert {"stopped 0", "stopped 1"} <= set(_log(service, "stopped-two"))
 
 
-def test_the_bundled_script_in_two_processes(service: LocalSageMaker, client: Any, tmp_path: Path) -> None:
-    """It trains one model, and ends with torchrun when that is killed."""
+def test_the_bundled_script_in_two_processes(tmp_path: Path) -> None:
+    """It trains one model; stopped, both ranks end in time and the model so far is the artifact."""
+    service = LocalSageMaker(tmp_path / "root", grace_seconds=60)
+    client = service.boto_session().client("sagemaker")
     random = np.random.default_rng(0)
-    for name in ("train/a", "train/b", "valid/a", "valid/b", "test/a", "test/b"):
-        for number in range(3):
-            path = tmp_path / f"{number}.png"
-            Image.fromarray(random.integers(0, 255, (36, 36, 3), dtype="uint8")).save(path)
-            service.store.put_file(path, f"s3://bucket/noise/{name}/{number}.png")
-    channels = [
-        {
-            "ChannelName": name,
-            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://bucket/noise/{name}/"}},
-        }
-        for name in ("train", "valid", "test")
-    ]
-    code = packaging.source_archive(tmp_path).read_bytes()
-    wanted = {
+    channels = []
+    for channel in ("train", "valid", "test"):
+        uri = f"s3://bucket/noise/{channel}/"
+        for name in ("a/0", "a/1", "b/0", "b/1", "b/2"):
+            Image.fromarray(random.integers(0, 255, (36, 36, 3), dtype="uint8")).save(tmp_path / "0.png")
+            put(service, f"{uri}{name}.png", (tmp_path / "0.png").read_bytes())
+        source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}}
+        channels.append({"ChannelName": channel, "DataSource": source})
+    hyperparameters = {
         **TWO, "backbone": "squeezenet1_1", "weights": "none", "finetune": "full", "image_size": "32",
-        "batch_size": "4", "patience": "0", "num_workers": "1",
+        "batch_size": "4", "patience": "0", "epochs": "10000", "num_workers": "0",
     }  # fmt: skip
-    for name, epochs in (("bundled", 1), ("bundled-killed", 10_000)):
-        hyperparameters = {**wanted, "epochs": str(epochs)}
-        request = training_request(service, name, hyperparameters=hyperparameters, InputDataConfig=channels)
-        put(service, f"s3://bucket/{name}/sourcedir.tar.gz", code)
-        client.create_training_job(**request)
-    job = _wait(service, client, "bundled")
-    assert job["TrainingJobStatus"] == "Completed", job
-    log = _log(service, "bundled")
-    assert (
-        sum("Training on cpu, 2 processes: 2 classes, images: 6 train, 6 valid, 6 test" in x for x in log)
-        == 1
+    request = training_request(
+        service,
+        "bundled",
+        hyperparameters=hyperparameters,
+        InputDataConfig=channels,
+        StoppingCondition={"MaxRuntimeInSeconds": 600},
     )
-    assert sum("Valid Loss" in line for line in log) == sum("Test Loss" in line for line in log) == 1
-    eventually(lambda: any("- took" in line for line in _log(service, "bundled-killed")), 120)
-    folder = service.root / "training-job" / "bundled-killed"
-    torchrun = locks.read_holder(folder / "program.lock")
-    assert torchrun is not None
-    ranks = _children(torchrun)
-    assert len(ranks) == 2
-    os.kill(torchrun, signal.SIGKILL)
-    job = _wait(service, client, "bundled-killed")
-    assert "killed by signal 9" in job["FailureReason"]
-    eventually(lambda: not any(map(_lives, ranks)))
+    code = packaging.source_archive(tmp_path).read_bytes()
+    put(service, "s3://bucket/bundled/sourcedir.tar.gz", code)
+    client.create_training_job(**request)
+    try:
+        eventually(lambda: any("Epoch 1/10000 - took" in line for line in _log(service, "bundled")), 240)
+        client.stop_training_job(TrainingJobName="bundled")
+        job = _wait(service, client, "bundled")
+    finally:
+        end_processes(service.root)
+    log = _log(service, "bundled")
+    assert job["TrainingJobStatus"] == "Stopped", log
+    assert service.store.exists(job["ModelArtifacts"]["S3ModelArtifacts"])
+    assert sum("Training on cpu, 2 processes: 2 classes, images: 5 train" in line for line in log) == 1
+    assert sum("Epoch 1/10000 - Valid Loss" in line for line in log) == 1
 
 
 def test_without_torchrun_the_variables_are_not_there(service: LocalSageMaker, client: Any) -> None:
