@@ -7,6 +7,7 @@ import pickle
 import pytest
 
 from sagemaker_dogbreed import errors, prepare
+from sagemaker_dogbreed.aws.report import Check, PreflightReport
 from sagemaker_dogbreed.data.cartoon.dogs import draw_cartoon_dogs
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 
@@ -15,6 +16,9 @@ SAMPLES = {
         [errors.Problem("training.epochs", "is odd", 3)], "job.yaml"
     ),
     errors.MissingExtraError: lambda: errors.MissingExtraError("torch", "local", "training"),
+    errors.PreflightError: lambda: errors.PreflightError(
+        "no role", PreflightReport((Check("role", "error", "no"),))
+    ),
     errors.JobFailedError: lambda: errors.JobFailedError(
         "job-1", "no reason", ["last", "words"], kind="quota", next_step="ask", traceback="Traceback"
     ),
