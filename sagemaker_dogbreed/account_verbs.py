@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from sagemaker_dogbreed.aws.costs import CostEstimate, costs_of
 from sagemaker_dogbreed.aws.report import PreflightReport
+from sagemaker_dogbreed.aws.resources import Resource, resources
+from sagemaker_dogbreed.aws.sweep import SweepReport, sweep
 from sagemaker_dogbreed.places.place import Place
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
@@ -92,3 +95,36 @@ class AccountVerbs:
         training, endpoint = training or TrainingSpec(), endpoint or EndpointSpec()
         policy = self.iam_policy(dataset=dataset, training=training, endpoint=endpoint)
         return self.place.ensure_role(name, policy, managed=managed)
+
+    def resources(self) -> list[Resource]:
+        """Return what the library made and is still there, and what it costs an hour.
+
+        These are endpoints, their configs and models, running training jobs and warm pools, whoever of
+        the account made them.
+
+        Raises:
+            AccountError: SageMaker refuses to list; the permission that is missing is named.
+        """
+        return resources(self.place.clients, prices=self.place.prices, region=self.place.region)
+
+    def sweep(
+        self, *, older_than: dt.timedelta | None = None, stop_jobs: bool = False, dry_run: bool = True
+    ) -> SweepReport:
+        """Delete what the library made and has expired: endpoint, config and model together.
+
+        Args:
+            older_than: Take what was made longer ago than this, too.
+            stop_jobs: Stop training jobs, too, and end warm pools.
+            dry_run: Only say what would be deleted.
+
+        Raises:
+            AccountError: SageMaker refuses to list; the permission that is missing is named.
+        """
+        return sweep(
+            self.place.clients,
+            prices=self.place.prices,
+            region=self.place.region,
+            older_than=older_than,
+            stop_jobs=stop_jobs,
+            dry_run=dry_run,
+        )

@@ -36,7 +36,7 @@ class Session(AccountVerbs):
         self.clients, self.store = place.clients, place.store
         self.drafts = Drafts(place)
         self._cache_dir = cache_dir
-        self._poller = poller or Poller(interval_seconds=place.poll_seconds)
+        self._poller = poller or place.poller
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(store={self.store!r})"
@@ -114,6 +114,19 @@ class Session(AccountVerbs):
         prepared = prepare(spec, self._cache_dir, progress=progress)
         return sync(prepared, self.store, self.bucket, cache_dir=self._cache_dir, progress=progress)
 
+    def dataset(self, manifest_uri: str) -> Dataset:
+        """Return a data set that was uploaded earlier, here or elsewhere, by the URI of its manifest.
+
+        All of it must still be there, unchanged, and nothing beside it.
+
+        Raises:
+            DatasetError: Something is missing, was replaced, or does not belong to it.
+            StoreError: There is no such manifest, or it cannot be read.
+        """
+        from sagemaker_dogbreed.data.load import load_dataset
+
+        return load_dataset(self.store, manifest_uri)
+
     def train(
         self,
         spec: TrainingSpec,
@@ -161,7 +174,7 @@ class Session(AccountVerbs):
             dataset_version=dataset.version,
             resume_from=resume_from,
         )
-        submit(self.clients.sagemaker, request)
+        submit(self.clients.sagemaker, request, sleep=self._poller.sleep)
         return self.training_job(name)
 
     def training_job(self, name: str) -> TrainingJob:
@@ -194,7 +207,7 @@ class Session(AccountVerbs):
         name = spec.name or unique_name("dogbreed")
         check_endpoint_name(self.clients.sagemaker, name)
         requests = self.drafts.endpoint(spec, name, model_uri=model.uri, run=model.job_name)
-        start_endpoint(self.clients.sagemaker, requests)
+        start_endpoint(self.clients.sagemaker, requests, poller=self._poller)
         return self.predictor(name)
 
     def predictor(self, endpoint_name: str) -> Predictor:

@@ -138,6 +138,7 @@ class Workflow:
 
         Raises:
             BudgetError: They may cost more, or a price is not known; raised before anything starts.
+            ImageUriError: AWS has no image as a spec asks for; raised before anything starts.
             UnsupportedError: The specs ask for what is not carried out yet; raised before anything starts.
             DogbreedError: A step failed; see ``Session`` and the handles for each.
         """
@@ -149,6 +150,10 @@ class Workflow:
             runs_aws_rules=session.place.runs_aws_rules,
             tuning=self.spec.tuning,
         )
+        # What has no image, or no patches, is told now and not when the training is paid for.
+        session.place.training_image(self.spec.training)
+        if endpoint is not None:
+            session.place.inference_image(endpoint)
         if max_cost is not None:
             check_budget(self._costs(session), max_cost)
         if endpoint is not None and endpoint.name is not None:

@@ -20,6 +20,7 @@ from sagemaker_dogbreed.aws.role import find_role, resolve_role
 from sagemaker_dogbreed.aws.role_creation import ensure_role
 from sagemaker_dogbreed.clients import Clients
 from sagemaker_dogbreed.errors import AccountError
+from sagemaker_dogbreed.jobs.polling import Poller
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
@@ -33,7 +34,7 @@ class AwsPlace:
     """What ``Session.aws`` was given of role and bucket, and how the rest is found."""
 
     runs_aws_rules = True
-    poll_seconds = 15.0
+    poller = Poller(interval_seconds=15.0)
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from sagemaker_dogbreed.aws import checks, spec_checks
 from sagemaker_dogbreed.aws.report import PreflightReport
 from sagemaker_dogbreed.clients import Clients
 from sagemaker_dogbreed.errors import MissingExtraError, UnsupportedError
+from sagemaker_dogbreed.jobs.polling import Poller
 from sagemaker_dogbreed.local.service import LocalSageMaker
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
@@ -39,7 +40,7 @@ class LocalPlace:
     role: str = "arn:aws:iam::000000000000:role/local"
     bucket: str = "local"
     region: str = "local"
-    poll_seconds: float = 0.5
+    poller: Poller = Poller(interval_seconds=0.5, settle_seconds=0)
     prices: FreeOfCharge = attrs.field(factory=FreeOfCharge)
     runs_aws_rules: bool = False
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from sagemaker_dogbreed.aws.costs import Prices
 from sagemaker_dogbreed.aws.report import PreflightReport
 from sagemaker_dogbreed.clients import Clients
+from sagemaker_dogbreed.jobs.polling import Poller
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
@@ -47,8 +48,8 @@ class Place(Defaults, Protocol):
         """Where S3 objects are."""
 
     @property
-    def poll_seconds(self) -> float:
-        """The pause between two looks at a job."""
+    def poller(self) -> Poller:
+        """How jobs and endpoints are waited for."""
 
     @property
     def region(self) -> str:

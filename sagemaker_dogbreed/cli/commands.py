@@ -1,0 +1,173 @@
+"""What each command does."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from sagemaker_dogbreed.errors import AccountError, SpecError
+
+if TYPE_CHECKING:
+    from sagemaker_dogbreed.session import Session
+    from sagemaker_dogbreed.workflow import Workflow
+
+AWS_OPTIONS = ("region", "profile", "role", "bucket")
+"""Options that only AWS has a use for."""
+
+
+def _session(arguments: argparse.Namespace) -> Session:
+    from sagemaker_dogbreed.session import Session
+
+    given = {name: getattr(arguments, name) for name in AWS_OPTIONS}
+    if arguments.aws:
+        return Session.aws(**given, cache_dir=arguments.root)
+    for name, value in given.items():
+        if value is not None:
+            raise SpecError(
+                f"--{name} is about AWS; add --aws to run there, which costs money, or leave it out"
+            )
+    return Session.local(arguments.root)
+
+
+def _workflow(arguments: argparse.Namespace) -> Workflow:
+    from sagemaker_dogbreed.workflow import Workflow
+
+    return Workflow.from_yaml(arguments.config, arguments.overrides)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Upload, train and deploy what a configuration describes."""
+    result = _workflow(arguments).run(_session(arguments), logs=arguments.logs, max_cost=arguments.max_cost)
+    if result.predictor is not None:
+        _print_use(arguments, result.predictor.endpoint_name)
+
+
+def _print_use(arguments: argparse.Namespace, endpoint_name: str) -> None:
+    print(f"Ask it:    {arguments.command_line(arguments)} predict {endpoint_name} PICTURE ...")
+    print(f"Delete it: {arguments.command_line(arguments)} delete {endpoint_name}")
+
+
+def plan(arguments: argparse.Namespace) -> None:
+    """Print the requests of a configuration and what they cost."""
+    print(_workflow(arguments).plan(_session(arguments)))
+
+
+def preflight(arguments: argparse.Namespace) -> None:
+    """Print what a configuration needs and whether it is there; an error is one of the command's too."""
+    report = _workflow(arguments).preflight(_session(arguments))
+    print(report)
+    report.raise_for_errors()
+
+
+def policy(arguments: argparse.Namespace) -> None:
+    """Print the policy document of the execution role that a configuration needs."""
+    spec = _workflow(arguments).spec
+    found = _session(arguments).iam_policy(
+        dataset=spec.dataset, training=spec.training, endpoint=spec.endpoint
+    )
+    print(json.dumps(found, indent=2))
+
+
+def role(arguments: argparse.Namespace) -> None:
+    """Make the execution role that a configuration needs, and print its ARN."""
+    spec = _workflow(arguments).spec
+    arn = _session(arguments).ensure_role(
+        arguments.name,
+        dataset=spec.dataset,
+        training=spec.training,
+        endpoint=spec.endpoint,
+        managed=arguments.managed,
+    )
+    print(arn)
+
+
+def schema(_arguments: argparse.Namespace) -> None:
+    """Print the JSON Schema of configuration files."""
+    from sagemaker_dogbreed.config.schema import schema
+
+    print(json.dumps(schema(), indent=2))
+
+
+def list_all(arguments: argparse.Namespace) -> None:
+    """List training jobs and endpoints with their states."""
+    session = _session(arguments)
+    sagemaker = session.clients.sagemaker
+    jobs = [
+        f"training job  {job['TrainingJobStatus']:<11} {job['TrainingJobName']}"
+        for page in sagemaker.get_paginator("list_training_jobs").paginate()
+        for job in page["TrainingJobSummaries"]
+    ]
+    endpoints = [
+        f"endpoint      {endpoint['EndpointStatus']:<11} {endpoint['EndpointName']}"
+        for page in sagemaker.get_paginator("list_endpoints").paginate()
+        for endpoint in page["Endpoints"]
+    ]
+    print("\n".join([*jobs, *endpoints]) or f"no training jobs and no endpoints in {session.store}")
+
+
+def deploy(arguments: argparse.Namespace) -> None:
+    """Bring a finished training job's model into service."""
+    from sagemaker_dogbreed.specs.endpoint import EndpointSpec
+
+    session = _session(arguments)
+    predictor = session.deploy(EndpointSpec(name=arguments.name), session.training_job(arguments.job).model)
+    try:
+        predictor.wait()
+    except BaseException:
+        predictor.delete()
+        raise
+    print(f"Endpoint {predictor.endpoint_name} is in service")
+    _print_use(arguments, predictor.endpoint_name)
+
+
+def logs(arguments: argparse.Namespace) -> None:
+    """Print a training job's log."""
+    job = _session(arguments).training_job(arguments.job)
+    print(f"Training job {job.name} is {job.status}", file=sys.stderr)
+    for line in job.logs(follow=arguments.follow):
+        print(line)
+
+
+def stop(arguments: argparse.Namespace) -> None:
+    """Stop a training job."""
+    job = _session(arguments).training_job(arguments.job).stop()
+    print(f"Training job {job.name} is {job.status}")
+
+
+def predict(arguments: argparse.Namespace) -> None:
+    """Ask an endpoint what images show."""
+    predictor = _session(arguments).predictor(arguments.endpoint)
+    for picture in arguments.pictures:
+        print(f"{picture}: {predictor.predict(picture)}")
+
+
+def delete(arguments: argparse.Namespace) -> None:
+    """Delete an endpoint with its config and model."""
+    predictor = _session(arguments).predictor(arguments.endpoint)
+    predictor.describe()
+    predictor.delete()
+    print(f"Endpoint {arguments.endpoint} is deleted")
+
+
+def resources(arguments: argparse.Namespace) -> None:
+    """List what the library made and what it costs an hour."""
+    found = _session(arguments).resources()
+    print("\n".join(map(str, found)) or "nothing of the library's is there")
+
+
+def sweep(arguments: argparse.Namespace) -> None:
+    """Delete what has expired or is old, or say what would be deleted."""
+    hours = arguments.older_than
+    report = _session(arguments).sweep(
+        older_than=None if hours is None else dt.timedelta(hours=hours),
+        stop_jobs=arguments.stop_jobs,
+        dry_run=not arguments.yes,
+    )
+    print(report)
+    if report.swept and report.dry_run:
+        print("Nothing was deleted; add --yes to delete these")
+    if report.failures:
+        raise AccountError(f"{len(report.failures)} could not be deleted; the reasons stand above")

@@ -1,0 +1,196 @@
+"""One program, two places: what a user writes against this machine holds against AWS, word for word."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import botocore.session
+import botocore.validate
+import pytest
+
+import sagemaker_dogbreed as sdb
+from sagemaker_dogbreed.jobs.polling import Poller
+from sagemaker_dogbreed.requests import tags
+
+pytestmark = pytest.mark.filterwarnings("ignore::sagemaker_dogbreed.ImagePatchWarning")
+
+TINY = sdb.TrainingSpec(
+    backbone="squeezenet1_1",
+    weights="none",
+    finetune="full",
+    head="linear",
+    image_size=32,
+    epochs=1,
+    batch_size=8,
+    num_workers=0,
+    tags={"team": "dogs"},
+)
+
+
+class Contract:
+    """What holds wherever the flow runs; the subclasses say where."""
+
+    @pytest.fixture
+    def dataset(self, session, photos):
+        """The uploaded data set; uploading it again sends nothing."""
+        return session.upload(sdb.DatasetSpec(source=str(photos)), progress=False)
+
+    @pytest.fixture
+    def job(self, session, dataset, memory):
+        """A finished training job, the same one for all tests of a place."""
+        if "job" not in memory:
+            memory["job"] = session.train(TINY, dataset).name
+        return session.training_job(memory["job"]).wait(timeout_seconds=240)
+
+    @pytest.fixture
+    def predictor(self, session, job):
+        """An endpoint in service."""
+        spec = sdb.EndpointSpec(name="dogs", top_k=2, expires_hours=1)
+        with session.deploy(spec, job.model) as predictor:
+            yield predictor
+
+    def test_a_data_set_is_a_version_in_the_bucket(self, session, dataset, photos):
+        """The same images are the same version, with a channel for each split and a manifest for each."""
+        again = session.upload(sdb.DatasetSpec(source=str(photos)), progress=False)
+        assert again.version == dataset.version
+        assert dataset.uri == f"s3://{session.bucket}/data/dogs/{dataset.version}"
+        assert set(dataset.channels) == {"train", "valid", "test"}
+        for uri in [*dataset.channels.values(), f"{dataset.uri}/train.manifest"]:
+            assert session.store.list(uri)
+        loaded = session.dataset(f"{dataset.uri}/manifest.json")
+        assert (loaded.version, loaded.classes, loaded.channels) == (
+            dataset.version,
+            dataset.classes,
+            dataset.channels,
+        )
+
+    def test_a_job_ends_with_a_model(self, session, job):
+        """A finished job tells its result, and another handle of the same name tells the same."""
+        result = job.result()
+        assert result.status == "Completed"
+        assert result.model.uri.startswith("s3://")
+        assert session.training_job(job.name).result() == result
+        assert job.status == "Completed"
+
+    def test_a_job_carries_the_librarys_tags(self, session, job, dataset):
+        """The tags tell project, run, data set version and the user's own."""
+        found = session.clients.sagemaker.list_tags(ResourceArn=job.describe()["TrainingJobArn"])["Tags"]
+        told = {tag["Key"]: tag["Value"] for tag in found}
+        assert told[tags.PROJECT] == tags.PROJECT_VALUE
+        assert told[tags.RUN] == job.name
+        assert told[tags.DATASET] == dataset.version
+        assert told["team"] == "dogs"
+
+    def test_a_log_can_be_read(self, job):
+        """The log of a job that has ended is there to be read, whole or followed."""
+        assert list(job.logs()) == list(job.logs(follow=True))
+
+    def test_stopping_what_has_ended_changes_nothing(self, job):
+        """A finished job stays finished."""
+        assert job.stop().status == "Completed"
+
+    def test_what_is_not_there_is_named(self, session):
+        """A wrong name is an error that names it."""
+        with pytest.raises(sdb.JobError, match="there is no training job 'nope'"):
+            session.training_job("nope").describe()
+        with pytest.raises(sdb.EndpointError, match="there is no endpoint 'nope'"):
+            session.predictor("nope").describe()
+
+    def test_an_endpoint_answers_and_goes(self, session, predictor, photos):
+        """An endpoint in service tells breeds and probabilities; deleted, nothing of it is left."""
+        prediction = predictor.predict(photos / "pug" / "pug_0001.jpg")
+        assert {each.class_name for each in prediction.classes} == {"pug", "husky"}
+        assert sum(each.probability for each in prediction.classes) == pytest.approx(1, abs=1e-4)
+        predictor.delete()
+        assert session.resources() == []
+
+    def test_a_name_in_use_is_refused(self, session, predictor, job):
+        """A second endpoint of the same name is refused, and the first one stays as it is."""
+        with pytest.raises(sdb.EndpointError, match="of this name already"):
+            session.deploy(sdb.EndpointSpec(name="dogs"), job.model)
+        assert predictor.status == "InService"
+
+    def test_what_was_made_is_listed_and_swept(self, session, predictor):
+        """Endpoint, config and model are listed with their expiry; a sweep shows first, and deletes then."""
+        now = dt.datetime.now(dt.UTC)
+        found = {resource.kind: resource for resource in session.resources()}
+        assert set(found) == {"endpoint", "endpoint config", "model"}
+        endpoint = found["endpoint"]
+        assert endpoint.instance_type == "ml.m5.large"
+        assert now < endpoint.expires <= now + dt.timedelta(hours=1)
+        assert session.sweep(older_than=dt.timedelta(hours=1)).swept == ()
+        shown = session.sweep(older_than=dt.timedelta(0))
+        assert {resource.name for resource in shown.swept} == {"dogs"}
+        assert predictor.status == "InService"
+        session.sweep(older_than=dt.timedelta(0), dry_run=False)
+        assert session.resources() == []
+
+    def test_a_plan_shows_what_is_sent(self, session, photos):
+        """Each planned request is one that SageMaker's model accepts, and nothing is made by planning."""
+        spec = sdb.WorkflowSpec(
+            dataset=sdb.DatasetSpec(source=str(photos)), training=TINY, endpoint=sdb.EndpointSpec()
+        )
+        before = session.resources()
+        plan = sdb.Workflow(spec).plan(session)
+        service = botocore.session.get_session().get_service_model("sagemaker")
+        for request in plan.requests:
+            shape = service.operation_model(request.operation).input_shape
+            report = botocore.validate.ParamValidator().validate(request.parameters, shape)
+            assert report.generate_report() == ""
+            assert json.loads(json.dumps(request.parameters)) == request.parameters
+        assert [cost.what for cost in plan.costs] == ["training job", "endpoint"]
+        assert "in all" in str(plan)
+        assert session.resources() == before
+
+    def test_preflight_finds_the_data_set(self, session, photos):
+        """The data set is found, or its absence told, before anything is spent."""
+        good = session.preflight(dataset=sdb.DatasetSpec(source=str(photos)))
+        assert good.ok
+        bad = session.preflight(dataset=sdb.DatasetSpec(source="nowhere"))
+        assert not bad.ok
+        with pytest.raises(sdb.PreflightError, match="nowhere"):
+            bad.raise_for_errors()
+
+    def test_the_whole_flow_is_one_call(self, session, photos, capsys):
+        """A workflow uploads, trains and deploys."""
+        spec = sdb.WorkflowSpec(
+            dataset=sdb.DatasetSpec(source=str(photos)), training=TINY, endpoint=sdb.EndpointSpec()
+        )
+        result = sdb.Workflow(spec).run(session, progress=False)
+        assert result.predictor.status == "InService"
+        result.predictor.delete()
+        assert "is in service" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="class")
+def memory():
+    """What the tests of one place leave for each other: the name of the job."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """The folder of the local SageMaker, and of caches."""
+    return tmp_path_factory.mktemp("root")
+
+
+class TestLocal(Contract):
+    """This machine."""
+
+    @pytest.fixture
+    def session(self, root):
+        """A session on this machine."""
+        return sdb.Session.local(root / "local")
+
+
+class TestAws(Contract):
+    """AWS as moto plays it, over the wire."""
+
+    @pytest.fixture
+    def session(self, aws, root):
+        """A session on AWS that does not pause between looks."""
+        place = sdb.Session.aws(cache_dir=root / "aws").place
+        session = sdb.Session(place, cache_dir=root / "aws", poller=Poller(sleep=lambda _: None))
+        session.ensure_role()
+        return session
