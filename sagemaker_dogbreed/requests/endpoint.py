@@ -11,6 +11,8 @@ from sagemaker_dogbreed.requests.tags import Origin
 from sagemaker_dogbreed.requests.training_job import network_fields
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 
+_LONGEST_BODY_BYTES = 25 * 1024 * 1024
+
 
 class EndpointRequests(NamedTuple):
     """The three requests that bring a model into service, in the order they are sent."""
@@ -51,6 +53,8 @@ def create_endpoint(
 
 def _environment(spec: EndpointSpec) -> dict[str, str]:
     environment = {
+        # AWS's model server takes a quarter of what SageMaker does, unless told.
+        "TS_MAX_REQUEST_SIZE": str(_LONGEST_BODY_BYTES),
         **spec.environment,
         "SAGEMAKER_PROGRAM": "inference.py",
         "SAGEMAKER_DOGBREED_TOP_K": str(spec.top_k),

@@ -16,6 +16,9 @@ from transfers import get_file
 
 import sagemaker_dogbreed as sdb
 
+# AWS's newest image for PyTorch inference is past its patches, which the library says at every deploy.
+pytestmark = pytest.mark.filterwarnings("ignore::sagemaker_dogbreed.errors.ImagePatchWarning")
+
 
 @pytest.fixture(scope="module")
 def picture(photos):
@@ -87,6 +90,14 @@ def test_a_url_is_fetched_by_the_endpoint(container, picture, served, content_ty
     """A picture by its URL is answered as its bytes are."""
     body = json.dumps({"url": f"http://{served}/dog.jpg"}).encode()
     assert classes(container.invoke(body, content_type)) == classes(container.invoke(picture, "image/jpeg"))
+
+
+def test_a_large_picture_is_answered_too(container):
+    """AWS's model server takes what SageMaker lets through, not only the 6.5 MB that are its default."""
+    encoded = io.BytesIO()
+    Image.new("RGB", (1800, 1600), "tan").save(encoded, "BMP")
+    assert len(encoded.getvalue()) > 6_553_500
+    assert len(classes(container.invoke(encoded.getvalue(), "image/bmp"))) == 2
 
 
 def test_custom_attributes_reach_the_serving_functions(container, picture):
