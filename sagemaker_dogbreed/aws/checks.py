@@ -59,19 +59,10 @@ def role_trust(clients: Clients, role: str) -> Iterator[Check]:
         yield Check(name, OK, f"SageMaker may take on {role}")
 
 
-def permissions(clients: Clients, name: str, principal_arn: str, policy: Policy) -> Iterator[Check]:
-    """Ask IAM whether somebody may do what a policy allows."""
-    denied = denied_actions(clients, principal_arn, policy)
-    if denied:
-        named = ", ".join(denied[:_MOST_NAMED])
-        more = f" and {len(denied) - _MOST_NAMED} more" if len(denied) > _MOST_NAMED else ""
-        yield Check(
-            name,
-            ERROR,
-            f"{principal_arn} may not do {named}{more}; add what iam_policy() prints to its policy",
-        )
-    else:
-        yield Check(name, OK, f"{principal_arn} may do what is needed")
+def role_permissions(clients: Clients, role: str, policy: Policy) -> Iterator[Check]:
+    """Ask IAM whether the execution role may do what a policy allows."""
+    way_out = "add what iam_policy() prints to its policies, or have that done: ensure_role()"
+    yield from _permissions(clients, "role permissions", role, policy, way_out)
 
 
 def caller_permissions(clients: Clients, account: Account, policy: Policy) -> Iterator[Check]:
@@ -86,7 +77,23 @@ def caller_permissions(clients: Clients, account: Account, policy: Policy) -> It
     if principal is None or not resource.startswith(("user/", "assumed-role/")):
         yield Check(name, UNKNOWN, f"could not be checked: IAM does not tell what {caller} may do")
         return
-    yield from permissions(clients, name, principal, policy)
+    yield from _permissions(clients, name, principal, policy, "have that added to its policies")
+
+
+def _permissions(
+    clients: Clients, name: str, principal_arn: str, policy: Policy, way_out: str
+) -> Iterator[Check]:
+    denied = denied_actions(clients, principal_arn, policy)
+    if denied:
+        named = ", ".join(denied[:_MOST_NAMED])
+        more = f" and {len(denied) - _MOST_NAMED} more" if len(denied) > _MOST_NAMED else ""
+        yield Check(
+            name,
+            ERROR,
+            f"{principal_arn} may not do {named}{more}; {way_out}",
+        )
+    else:
+        yield Check(name, OK, f"{principal_arn} may do what is needed")
 
 
 def bucket(clients: Clients, account: Account, name: str | None, owner: str | None) -> Iterator[Check]:

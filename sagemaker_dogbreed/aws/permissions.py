@@ -15,8 +15,11 @@ from sagemaker_dogbreed.aws.policy import VERSION, Policy, key_resource
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
 
-VERBS = ("upload", "train", "deploy", "predict", "resources", "sweep", "plan", "preflight", "setup")
-"""What a caller does: the session's verbs; ``setup`` makes bucket and role where they are missing."""
+VERBS = (
+    *("upload", "train", "download", "deploy", "predict"),
+    *("resources", "sweep", "plan", "preflight", "setup"),
+)
+"""What a caller does: the session's verbs; ``setup`` finds or makes bucket and role."""
 
 
 @attrs.frozen
@@ -39,14 +42,17 @@ class Permission:
 
 
 _TABLE = """
-sts                GetCallerIdentity            *                upload,train,deploy,resources,plan,preflight,setup
+sts                GetCallerIdentity            *                upload,train,download,deploy,resources,sweep,plan,preflight,setup
 s3                 HeadBucket                   bucket           upload,train,preflight,setup  s3:ListBucket
 s3                 ListObjectsV2                bucket           upload,train                  s3:ListBucket
-s3                 GetObject                    objects          upload,train
-s3                 HeadObject                   objects          upload,train                  s3:GetObject
+s3                 GetObject                    objects          upload,train,download
+s3                 HeadObject                   objects          upload,train,download         s3:GetObject
 s3                 PutObject                    objects          upload,train
 s3                 CreateMultipartUpload        objects          upload,train                  s3:PutObject
+s3                 UploadPart                   objects          upload,train                  s3:PutObject
+s3                 CompleteMultipartUpload      objects          upload,train                  s3:PutObject
 s3                 AbortMultipartUpload         objects          upload,train
+s3                 CopyObject                   objects          upload                        s3:PutObject
 sagemaker          CreateTrainingJob            training-job     train
 sagemaker          DescribeTrainingJob          training-job     train,resources,sweep
 sagemaker          StopTrainingJob              training-job     train,sweep
@@ -76,6 +82,9 @@ service-quotas     ListServiceQuotas            *                preflight      
 service-quotas     ListAWSDefaultServiceQuotas  *                preflight                     servicequotas:ListAWSDefaultServiceQuotas
 iam                SimulatePrincipalPolicy      role             preflight
 iam                GetRole                      role             preflight,setup
+sagemaker          DescribeNotebookInstance     studio           setup
+sagemaker          DescribeUserProfile          studio           setup
+sagemaker          DescribeDomain               studio           setup
 iam                CreateRole                   role             setup
 iam                TagRole                      role             setup
 iam                ListRoleTags                 role             setup
@@ -179,6 +188,9 @@ def _resources(account: Account, buckets: Iterable[str], role: str) -> dict[str,
         "tagged": [arn for arns in of_kind.values() for arn in arns],
         "bucket": bucket_arns,
         "objects": [f"{arn}/*" for arn in bucket_arns],
+        "studio": [
+            account.arn("sagemaker", f"{kind}/*") for kind in ("notebook-instance", "user-profile", "domain")
+        ],
         "logs": [account.arn("logs", "log-group:/aws/sagemaker/TrainingJobs*")],
         "role": [role],
     }

@@ -84,7 +84,7 @@ def preflight(
             images=[image for image in resolved.values() if isinstance(image, str)],
         )
         look("role trust", checks.role_trust, clients, role_arn)
-        look("role permissions", checks.permissions, clients, "role permissions", role_arn, needed)
+        look("role permissions", checks.role_permissions, clients, role_arn, needed)
     others = [dataset.bucket] if dataset is not None and dataset.bucket is not None else []
     policy = caller_policy(
         account,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pickle
+import tarfile
 
 import pytest
 from fake_aws import ACCOUNT, REGION, USER, answer_iam, boto_session, deny
 
 from sagemaker_dogbreed import (
+    AccountError,
     ComputeSpec,
+    DatasetError,
     DatasetSpec,
     EndpointSpec,
     PreflightError,
@@ -17,6 +20,7 @@ from sagemaker_dogbreed import (
     draw_cartoon_dogs,
 )
 from sagemaker_dogbreed.aws import spec_checks
+from sagemaker_dogbreed.aws.account import identify
 from sagemaker_dogbreed.aws.policy import trust_policy
 from sagemaker_dogbreed.aws.preflight import preflight
 from sagemaker_dogbreed.aws.quotas import Quotas
@@ -285,3 +289,64 @@ def test_conditions_are_met_in_what_iam_is_asked(stubbed):
         "s3:GetObject",
         "s3:ListBucket on arn:aws:s3:::photos",
     )
+
+
+def test_an_archive_is_recognised_by_its_content(account, tmp_path):
+    """Whatever its name is; what is inside is looked at in the upload."""
+    (tmp_path / "page.zip").write_text("<html>please log in</html>")
+    with tarfile.open(tmp_path / "dogs", "w:gz"):
+        pass
+    with pytest.raises(DatasetError, match="no zip or tar file but a web page"):
+        list(spec_checks.dataset(DatasetSpec(source=tmp_path / "page.zip")))
+    (check,) = spec_checks.dataset(DatasetSpec(source=tmp_path / "dogs", sha256="0" * 64))
+    assert (check.status, check.name) == ("ok", "data set")
+
+
+def test_a_role_that_does_not_exist_is_one_error_among_the_checks(stubbed):
+    """By its name nothing is found, by its ARN there is nothing to look at; the rest is checked."""
+    for role, failing in (("dogs", "role"), (ROLE, "role trust")):
+        _caller(stubbed)
+        answer_iam(stubbed, {})
+        _bucket(stubbed)
+        report = preflight(stubbed, role=role, bucket="photos")
+        assert _statuses(report)[failing] == "error"
+        assert "there is no" in _message(report, failing)
+        assert _statuses(report)["bucket"] == "ok"
+
+
+def test_trouble_on_the_way_is_unknown_not_wrong(stubbed):
+    """A service that is busy says nothing about what is checked."""
+    _caller(stubbed)
+    answer_iam(stubbed, ROLES)
+    stubbed.stub("s3").add_client_error("head_bucket", "SlowDown", "later", http_status_code=503)
+    stubbed.stub("service-quotas").add_client_error("list_service_quotas", "InternalFailure", "sorry")
+    report = preflight(stubbed, role=ROLE, bucket="photos", training=TRAINING)
+    assert _message(report, "bucket") == "could not be checked: SlowDown: later"
+    assert _message(report, "quota") == "could not be checked: InternalFailure: sorry"
+    assert report.ok
+
+
+def test_the_data_sets_own_bucket_is_checked_too(stubbed):
+    """Both buckets are looked up, and both are in what the role must be able to read."""
+    _caller(stubbed)
+    asked = answer_iam(stubbed, ROLES)
+    for name in ("photos", "dogs"):
+        expected = {"Bucket": name, "ExpectedBucketOwner": ACCOUNT}
+        stubbed.stub("s3").add_response("head_bucket", {"BucketRegion": REGION}, expected)
+    _quotas(stubbed)
+    dataset = DatasetSpec(source="https://example.com/dogs.zip", bucket="dogs")
+    report = preflight(stubbed, role=ROLE, bucket="photos", training=TRAINING, dataset=dataset)
+    assert report.ok, str(report)
+    assert [check.message for check in report.checks if check.name == "bucket"] == [
+        "photos in eu-west-1",
+        "dogs in eu-west-1",
+    ]
+    assert (ROLE, "s3:GetObject", "arn:aws:s3:::dogs/data/*") in asked
+
+
+@pytest.mark.parametrize("answer", [{}, {"Arn": "d" * 20, "Account": ACCOUNT}, {"Arn": USER}])
+def test_an_answer_that_names_nobody_is_no_account(stubbed, answer):
+    """Without an account number no owner could be checked."""
+    stubbed.stub("sts").add_response("get_caller_identity", answer)
+    with pytest.raises(AccountError, match="does not say whose credentials"):
+        identify(stubbed)

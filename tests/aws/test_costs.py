@@ -10,6 +10,7 @@ from sagemaker_dogbreed import BudgetError, ComputeSpec, EndpointSpec, SpecError
 from sagemaker_dogbreed.aws.costs import (
     CostEstimate,
     check_budget,
+    costs_of,
     endpoint_cost,
     total_text,
     total_usd,
@@ -117,3 +118,17 @@ def test_small_parts_add_up():
     check_budget([part], 1)
     with pytest.raises(BudgetError):
         check_budget([part, part], 1)
+
+
+def test_specs_cost_what_their_parts_do():
+    """In the order in which they are run; what is not asked for costs nothing."""
+    training = _training(max_runtime_seconds=3600)
+    found = costs_of(
+        PriceList(), "eu-west-1", training=training, tuning=TuningSpec(max_jobs=2), endpoint=EndpointSpec()
+    )
+    assert [(each.what, each.usd_at_most) for each in found] == [
+        ("tuning job", 4),
+        ("training job", 2),
+        ("endpoint", None),
+    ]
+    assert costs_of(PriceList(), "eu-west-1") == ()

@@ -79,6 +79,8 @@ def test_network_interfaces_only_with_a_vpc(account):
     """They are made in the named subnets and groups only."""
     without = execution_policy(account, "photos", training=TrainingSpec(), endpoint=EndpointSpec())
     assert "ec2" not in _actions(without)
+    alone = TrainingSpec(weights="none", finetune="full", network=NetworkSpec(isolation=True))
+    assert "ec2" not in _actions(execution_policy(account, "photos", training=alone))
     found = _statements(execution_policy(account, "photos", endpoint=EndpointSpec(network=NETWORK)))
     assert found["JoinVPC"]["Resource"] == [
         f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/*",

@@ -189,6 +189,15 @@ def test_what_is_older_than_given_goes_whether_it_expires_or_not(clients):
     assert _left(clients) == (["theirs"],) * 3
 
 
+def test_parts_go_with_their_endpoint_whatever_their_own_age(clients):
+    """Nothing is left that only the endpoint used."""
+    _model(clients, "old", _tags(NEVER))
+    _config(clients, "old", "old", _tags(NOW + HOUR))
+    _endpoint(clients, "old", "old", _tags(NOW))
+    assert _names(_sweep(clients)) == ALL_OF_OLD
+    assert _left(clients) == ([], [], [])
+
+
 def test_expiry_can_be_passed_over(clients):
     """Age alone decides then."""
     _deployment(clients, "old", NOW)
