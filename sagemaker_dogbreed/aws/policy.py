@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sagemaker_dogbreed.aws.account import Account
+from sagemaker_dogbreed.aws.key_policy import key_statements
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.network import NetworkSpec
@@ -67,7 +68,7 @@ def execution_policy(
         *_watching(account, training is not None, endpoint is not None),
         *_ecr(account, images),
         *_vpc(account, [spec.network for spec in (training, endpoint) if spec is not None]),
-        *_kms(account, training, endpoint, bucket_kms_key),
+        *key_statements(account, training, endpoint, bucket_kms_key),
     ]
     return {"Version": VERSION, "Statement": statements}
 
@@ -222,35 +223,3 @@ def _vpc(account: Account, networks: Iterable[NetworkSpec | None]) -> Iterable[S
         ],
         "Resource": "*",  # describing knows no resources
     }
-
-
-def _kms(
-    account: Account, training: TrainingSpec | None, endpoint: EndpointSpec | None, bucket_key: str | None
-) -> Iterable[Statement]:
-    disks = [training.volume_kms_key] if training is not None else []
-    disks += [endpoint.kms_key] if endpoint is not None else []
-    objects = [bucket_key, training.output_kms_key if training is not None else None]
-    for sid, keys, actions in (
-        ("EncryptObjects", objects, ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]),
-        ("EncryptDisks", disks, ["kms:CreateGrant"]),
-    ):
-        for number, key in enumerate(sorted({key for key in keys if key is not None}), start=1):
-            yield {
-                "Sid": f"{sid}{number}",
-                "Effect": "Allow",
-                "Action": actions,
-                **key_resource(account, key),
-            }
-
-
-def key_resource(account: Account, key: str) -> Statement:
-    """Return the resource, and the condition, that stand for a key: an id, an alias, or an ARN of either."""
-    alias = key.rpartition(":")[2]
-    if alias.startswith("alias/"):
-        # Policies know keys by their ids only; what is allowed by alias is a condition.
-        place = key.rpartition(":")[0] if ":" in key else account.arn("kms", "")[:-1]
-        return {
-            "Resource": [f"{place}:key/*"],
-            "Condition": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": [alias]}},
-        }
-    return {"Resource": [key if key.startswith("arn:") else account.arn("kms", f"key/{key}")]}
