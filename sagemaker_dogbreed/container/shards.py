@@ -73,9 +73,7 @@ def _unpack(shards: list[Path], target: Path) -> None:
             except (tarfile.TarError, ValueError, EOFError, RecursionError) as error:
                 raise ShardError(f"the shard {shard} is damaged: {error}") from error
             except FileExistsError as error:
-                raise ShardError(
-                    f"the shard {shard} holds an image that is there already: {error}"
-                ) from error
+                raise ShardError(f"the shard {shard} holds an image that is there twice: {error}") from error
             except ShardError as error:
                 raise ShardError(f"the shard {shard} cannot be unpacked: {error}") from error
         partial.rename(target)

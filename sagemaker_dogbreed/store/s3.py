@@ -11,7 +11,6 @@ from sagemaker_dogbreed.errors import StoreError
 from sagemaker_dogbreed.store.interface import Stored, StoredObject
 from sagemaker_dogbreed.store.location import parse_s3_uri
 from sagemaker_dogbreed.store.s3_connection import Connections
-from sagemaker_dogbreed.store.s3_download import Download
 from sagemaker_dogbreed.store.s3_errors import store_error
 from sagemaker_dogbreed.store.s3_listing import delete_objects, list_objects
 from sagemaker_dogbreed.store.s3_upload import Upload
@@ -149,6 +148,8 @@ class S3Store:
             StoreError: There is no such object, it cannot be read or arrived damaged, or the file cannot be
                 written.
         """
+        from sagemaker_dogbreed.store.s3_download import Download
+
         bucket, key = _object(uri)
         connected = self._connections.bucket(bucket)
 
@@ -173,6 +174,8 @@ class S3Store:
             StoreError: There is no object of this prefix, one's key would lead out of the folder, one cannot
                 be read or arrived damaged, or the folder cannot be written.
         """
+        from sagemaker_dogbreed.store.s3_download import Download
+
         bucket, prefix = _prefix(prefix_uri)
         found = self.objects(prefix_uri)
         if not found:
@@ -180,15 +183,17 @@ class S3Store:
         one = [prefix] == [parse_s3_uri(item.uri)[1] for item in found]
         start = len(f"s3://{bucket}/") + (prefix.rfind("/") + 1 if one else len(prefix) + bool(prefix))
         connected = self._connections.bucket(bucket)
+        # Parsed before anything is written: then no part of a key is empty, "." or "..".
+        keyed = [(item, _object(item.uri)[1]) for item in found]
 
         async def get_all() -> None:
             download = Download(connected, bucket, self._client, Budget(_MEMORY))
 
-            async def get(item: StoredObject) -> None:
-                # The URI has been parsed: none of its key's parts is empty, "." or "..".
-                await download.get(item, _object(item.uri)[1], Path(destination) / item.uri[start:])
+            async def get(pair: tuple[StoredObject, str]) -> None:
+                item, key = pair
+                await download.get(item, key, Path(destination) / item.uri[start:])
 
-            await for_each(found, get, in_flight=_IN_FLIGHT)
+            await for_each(keyed, get, in_flight=_IN_FLIGHT)
 
         run(get_all)
 

@@ -64,6 +64,8 @@ def error_code(error: BaseException) -> str:
     text = str(error)
     if found := re.search(r"<Code>([\w.]{1,80})</Code>", text):
         return found[1]
+    if "redirect without LOCATION" in text:
+        return "PermanentRedirect"
     # An answer to HEAD has no body.
     status = re.search(r"status code: (\d{3})", text)
     if status is None:

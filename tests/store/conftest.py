@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
+from faulty_server import FaultyServer, serve
 from moto.server import ThreadedMotoServer
 
 from sagemaker_dogbreed.clients import Clients
@@ -64,3 +65,16 @@ def _remove_bucket(s3: Any) -> None:
         for item in page.get("Contents", ()):
             s3.delete_object(Bucket="bucket", Key=item["Key"])
     s3.delete_bucket(Bucket="bucket")
+
+
+@pytest.fixture
+def faulty() -> Iterator[FaultyServer]:
+    """A server whose faults a test chooses."""
+    with serve() as server:
+        yield server
+
+
+@pytest.fixture
+def faulty_store(faulty: FaultyServer, new_clients: Callable[[str], Clients]) -> S3Store:
+    """A store on that server that tries each request three times."""
+    return S3Store(new_clients(faulty.url), max_attempts=3)
