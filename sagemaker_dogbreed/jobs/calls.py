@@ -16,6 +16,14 @@ from sagemaker_dogbreed.jobs.trouble import AWS_ERRORS, details, kind_of
 T = TypeVar("T")
 
 _ACTION = re.compile(r"perform:? ([a-z0-9-]+:[A-Za-z]+)")
+_S3_ACTIONS = {  # S3 does not tell what was missing, and its actions are not named as its operations are
+    "CreateBucket": "CreateBucket",
+    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+    "HeadBucket": "ListBucket",
+    "PutBucketEncryption": "PutEncryptionConfiguration",
+    "PutBucketTagging": "PutBucketTagging",
+    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+}
 _LOGS_OPERATIONS = ("DescribeLogStreams", "GetLogEvents", "FilterLogEvents")
 _CAUSES = {
     "expired": "the AWS credentials have expired or cannot be renewed",
@@ -94,4 +102,6 @@ def missing_action(error: BaseException) -> str:
     if named:
         return named.group(1)
     operation = getattr(error, "operation_name", "")
+    if operation in _S3_ACTIONS:
+        return f"s3:{_S3_ACTIONS[operation]}"
     return f"{'logs' if operation in _LOGS_OPERATIONS else 'sagemaker'}:{operation}"

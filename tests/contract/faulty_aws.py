@@ -52,6 +52,11 @@ class FaultyAws:
             server.server_close()
             self.moto.stop()
 
+    def reset(self) -> None:
+        """Empty the account."""
+        self.forward("POST", "/moto-api/reset", {}, b"")
+        self.calls.clear()
+
     def decide(self, call: Call) -> Fault | None:
         """Note a call and return what happens to it."""
         with self._lock:
@@ -119,7 +124,9 @@ def _error(call: Call, fault: Fault) -> tuple[int, bytes]:
         "denied": (
             "AccessDenied" if call.service in ("s3", "sts", "iam") else "AccessDeniedException",
             403,
-            f"User: dog is not authorized to perform: {call.service}:{call.operation}",
+            "Access Denied"
+            if call.service == "s3"
+            else f"User: dog is not authorized to perform: {call.service}:{call.operation}",
         ),
     }[fault]
     if call.service in ("sts", "iam"):

@@ -124,6 +124,7 @@ class Contract:
         assert {resource.name for resource in shown.swept} == {"dogs"}
         assert predictor.status == "InService"
         session.sweep(older_than=dt.timedelta(0), dry_run=False)
+        predictor.delete()  # waits until it is gone
         assert session.resources() == []
 
     def test_a_plan_shows_what_is_sent(self, session, photos):
