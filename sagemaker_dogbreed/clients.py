@@ -6,9 +6,22 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
+
+
+@attrs.frozen(kw_only=True)
+class Access:
+    """What is known without asking boto3: region, credentials, and perhaps the URL of S3."""
+
+    region: str
+    s3_endpoint: str | None
+    access_key: str = attrs.field(repr=False)
+    secret_key: str = attrs.field(repr=False)
+    token: str | None = attrs.field(repr=False)
 
 
 class Clients:
@@ -17,9 +30,24 @@ class Clients:
     Handles keep this object and ask it for a client at each call, so that ``reconnect`` reaches them.
     """
 
-    def __init__(self, new_session: Callable[[], boto3.Session], config: Config | None = None) -> None:
+    def __init__(
+        self,
+        new_session: Callable[[], boto3.Session],
+        config: Config | None = None,
+        *,
+        access: Callable[[], Access | None] = lambda: None,
+    ) -> None:
+        """Name the way to a session; none is made yet.
+
+        Args:
+            new_session: Makes the boto3 session.
+            config: What all clients are configured with.
+            access: Returns what the session would find, if that can be told without making one.
+        """
         self._new_session = new_session
         self._config = config
+        self.access = access
+        self.generation = 0
         self._lock = threading.Lock()
         self._session: boto3.Session | None = None
         self._clients: dict[tuple[str, str | None], Any] = {}
@@ -59,6 +87,7 @@ class Clients:
         with self._lock:
             self._session = None
             self._clients.clear()
+            self.generation += 1
 
     def _current(self) -> boto3.Session:
         if self._session is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sagemaker_dogbreed import __version__
+from sagemaker_dogbreed.aws.environment import access_from_environment
 from sagemaker_dogbreed.clients import Clients
 from sagemaker_dogbreed.errors import AccountError
 
@@ -29,25 +30,31 @@ def connect(*, region: str | None = None, profile: str | None = None) -> Clients
     Raises:
         AccountError: There is no such profile.
     """
-    from botocore.config import Config
-
-    config = Config(
-        retries={"mode": "adaptive", "total_max_attempts": _ATTEMPTS},
-        connect_timeout=_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS,
-        user_agent_extra=f"sagemaker-dogbreed/{__version__}",
+    clients = Clients(
+        lambda: _session(region, profile), access=lambda: access_from_environment(region, profile)
     )
-    clients = Clients(lambda: _session(region, profile), config)
-    _ = clients.session  # a profile that does not exist is told now
+    if clients.access() is None:
+        _ = clients.session  # a profile that does not exist is told now
     return clients
 
 
 def _session(region: str | None, profile: str | None) -> boto3.Session:
     import boto3
+    from botocore.config import Config
     from botocore.exceptions import BotoCoreError
+    from botocore.session import get_session
 
+    core = get_session()
+    core.set_default_client_config(
+        Config(
+            retries={"mode": "adaptive", "total_max_attempts": _ATTEMPTS},
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            user_agent_extra=f"sagemaker-dogbreed/{__version__}",
+        )
+    )
     try:
-        return boto3.Session(region_name=region, profile_name=profile)
+        return boto3.Session(region_name=region, profile_name=profile, botocore_session=core)
     except BotoCoreError as error:
         raise AccountError(
             f"the AWS configuration cannot be used: {error}. Name another profile, or write one with "

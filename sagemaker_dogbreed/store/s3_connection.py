@@ -41,7 +41,7 @@ class Connections:
         self._kms_key, self._endpoint_url = kms_key, endpoint_url
         self._expected_owner, self._max_attempts = expected_owner, max_attempts
         self._lock = threading.Lock()
-        self._session: object = None
+        self._generation = clients.generation
         self._buckets: dict[str, obstore.store.S3Store] = {}
 
     def bucket(self, name: str) -> obstore.store.S3Store:
@@ -52,10 +52,10 @@ class Connections:
             StoreError: There are no credentials or no region, or the bucket belongs to somebody else.
         """
         with self._lock:
-            session = self.clients.session
-            if session is not self._session:
+            generation = self.clients.generation
+            if generation != self._generation:
                 self._buckets.clear()
-                self._session = session
+                self._generation = generation
             if name not in self._buckets:
                 self._check_owner(name)
                 self._buckets[name] = self._connected(name)
@@ -67,6 +67,14 @@ class Connections:
         Raises:
             StoreError: There are none, or they cannot be renewed.
         """
+        expires_at = datetime.now(UTC) + _CREDENTIALS_KEPT
+        if (access := self.clients.access()) is not None:
+            return {
+                "access_key_id": access.access_key,
+                "secret_access_key": access.secret_key,
+                "token": access.token,
+                "expires_at": expires_at,
+            }
         from botocore.exceptions import BotoCoreError
 
         try:
@@ -82,7 +90,7 @@ class Connections:
             "access_key_id": frozen.access_key,
             "secret_access_key": frozen.secret_key,
             "token": frozen.token,
-            "expires_at": datetime.now(UTC) + _CREDENTIALS_KEPT,
+            "expires_at": expires_at,
         }
 
     def _check_owner(self, bucket: str) -> None:
@@ -96,8 +104,9 @@ class Connections:
         except ClientError as error:
             if error.response["Error"]["Code"] in ("403", "AccessDenied"):
                 raise StoreError(
-                    f"bucket {bucket!r} does not belong to the account {self._expected_owner}, or the permission "
-                    "s3:ListBucket is missing; nothing was sent. Choose another bucket or correct the account"
+                    f"bucket {bucket!r} does not belong to the account {self._expected_owner}, or the "
+                    "permission s3:ListBucket is missing; nothing was sent. Choose another bucket, or "
+                    "correct the account"
                 ) from error
             if error.response["Error"]["Code"] in ("404", "NoSuchBucket"):
                 raise StoreError(f"there is no bucket {bucket!r}; check its name, or create it") from error
@@ -111,10 +120,12 @@ class Connections:
         except ImportError as error:
             raise MissingExtraError("obstore", "aws", "transfer to and from S3") from error
         self.credentials()  # here rather than in the midst of a transfer
-        region = self.clients.session.region_name
+        access = self.clients.access()
+        region = access.region if access is not None else self.clients.session.region_name
         if region is None:
             raise StoreError("no AWS region is set; give Session.aws(region=...) or set AWS_REGION")
-        endpoint = self._endpoint_url or self.clients.client("s3").meta.endpoint_url
+        endpoint = self._endpoint_url or (access.s3_endpoint if access is not None else None)
+        endpoint = endpoint or self.clients.client("s3").meta.endpoint_url
         options: dict[str, Any] = {
             "allow_http": endpoint.startswith("http://"),
             "connect_timeout": _CONNECT_TIMEOUT,

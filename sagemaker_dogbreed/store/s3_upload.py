@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import os
@@ -74,6 +73,8 @@ class Upload:
         raise AssertionError("unreachable")
 
     async def _put_parts(self, source: Path, key: str, size: int) -> StoredObject:
+        import asyncio
+
         import obstore
 
         part_size = max(PART_SIZE, -(-size // _MOST_PARTS))

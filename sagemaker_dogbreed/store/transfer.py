@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import sys
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+# asyncio is loaded on use: where nothing has to be sent, it would be a third of the time.
+if TYPE_CHECKING:
+    import asyncio
+
+_SETTLING = 2.0  # seconds
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -20,6 +26,9 @@ def run(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
     In a thread, as the caller may be in an event loop already: notebooks are. An interruption (Ctrl-C)
     cancels what is under way, and is raised once that has ended.
     """
+    import asyncio
+    from concurrent.futures import Future
+
     outcome: Future[T] = Future()
     running: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
 
@@ -32,7 +41,8 @@ def run(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
     def work() -> None:
         try:
             with asyncio.Runner() as runner:
-                outcome.set_result(runner.run(whole()))
+                result = runner.run(whole())
+            outcome.set_result(result)
         except BaseException as error:  # it is raised in the caller's thread
             outcome.set_exception(error)
 
@@ -47,12 +57,31 @@ def run(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
                 loop.call_soon_threadsafe(task.cancel)
         thread.join()
         raise
+    finally:
+        _settle()
+
+
+def _settle() -> None:
+    """Wait until none of obstore's threads is inside of Python.
+
+    One may still be handing over a result that has arrived already; if the interpreter ends before it
+    has left, it aborts the process.
+    Source: https://github.com/PyO3/pyo3-async-runtimes/issues/40.
+    """
+    end = time.monotonic() + _SETTLING
+    while time.monotonic() < end:
+        known = {thread.ident for thread in threading.enumerate()}
+        if known.issuperset(sys._current_frames()):  # noqa: SLF001  # documented, in spite of its name
+            return
+        time.sleep(0.001)
 
 
 async def for_each(
     items: Iterable[Item], work: Callable[[Item], Awaitable[object]], *, in_flight: int
 ) -> None:
     """Do the work for all items, so many at a time; the first failure cancels the rest and is raised."""
+    import asyncio
+
     source = iter(items)
 
     async def worker() -> None:
@@ -77,6 +106,8 @@ class Budget:
     @contextlib.asynccontextmanager
     async def lend(self, wanted: int) -> AsyncIterator[None]:
         """Wait until so many bytes are free, and hold them."""
+        import asyncio
+
         while self._lent and self._lent + wanted > self._size:
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
