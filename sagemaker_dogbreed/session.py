@@ -104,6 +104,7 @@ class Session(AccountVerbs):
             ArchiveError: The archive is damaged or unsafe.
             InspectionError: The images have problems of severity "error"; with the whole report.
             DatasetError: The folder holds no data set.
+            AccountError: The bucket cannot be had, or is somebody else's.
             StoreError: The bucket cannot be written.
         """
         from sagemaker_dogbreed.data.prepare import prepare
@@ -111,6 +112,8 @@ class Session(AccountVerbs):
 
         _expect(spec, DatasetSpec, "upload")
         self.store.check_writable()
+        if spec.bucket is not None:
+            self.place.check_bucket(spec.bucket)
         prepared = prepare(spec, self._cache_dir, progress=progress)
         return sync(prepared, self.store, self.bucket, cache_dir=self._cache_dir, progress=progress)
 

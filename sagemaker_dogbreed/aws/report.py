@@ -7,6 +7,7 @@ import attrs
 from sagemaker_dogbreed.errors import PreflightError
 
 OK, WARNING, ERROR, UNKNOWN = "ok", "warning", "error", "unknown"
+_LONGEST = 600  # characters of a message on one line
 
 
 @attrs.frozen
@@ -21,7 +22,9 @@ class Check:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.status:8} {self.name}: {self.message}"
+        message = " ".join(self.message.split())
+        shown = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}..."
+        return f"{self.status:8} {self.name}: {shown}"
 
 
 @attrs.frozen

@@ -11,7 +11,7 @@ import attrs
 
 from sagemaker_dogbreed.aws import images
 from sagemaker_dogbreed.aws.account import Account, identify
-from sagemaker_dogbreed.aws.bucket import default_bucket_name, ensure_bucket
+from sagemaker_dogbreed.aws.bucket import check_bucket, default_bucket_name, ensure_bucket
 from sagemaker_dogbreed.aws.policy import Policy, execution_policy
 from sagemaker_dogbreed.aws.preflight import Image, preflight
 from sagemaker_dogbreed.aws.pricing import Prices
@@ -112,6 +112,14 @@ class AwsPlace:
             ImageUriError: AWS has none in the region.
         """
         return images.rule_image(self.region)
+
+    def check_bucket(self, name: str) -> None:
+        """Check that a bucket which a spec names exists, in this region and in the right hands.
+
+        Raises:
+            AccountError: It does not; the message says what is wrong, and the way out.
+        """
+        check_bucket(self.clients, name, account=self.account, owner=self._bucket_owner)
 
     def planned(self) -> PlannedDefaults:
         """Return what requests will name, without making a bucket and with words for what is not known."""

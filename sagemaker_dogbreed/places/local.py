@@ -72,6 +72,9 @@ class LocalPlace:
         """
         raise UnsupportedError("rules with backend: aws are evaluated by AWS only; use Session.aws()")
 
+    def check_bucket(self, name: str) -> None:
+        """Accept any bucket: each is a folder, made when it is needed."""
+
     def planned(self) -> LocalPlace:
         """Return the same: all is known."""
         return self

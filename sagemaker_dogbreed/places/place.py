@@ -63,6 +63,9 @@ class Place(Defaults, Protocol):
     def runs_aws_rules(self) -> bool:
         """Whether rules of SageMaker Debugger are evaluated there."""
 
+    def check_bucket(self, name: str) -> None:
+        """Raise AccountError unless a bucket that a spec names can be used: it exists, in the right hands."""
+
     def planned(self) -> Defaults:
         """Return the defaults without making anything, with words in angle brackets for the unknown."""
 

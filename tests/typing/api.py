@@ -10,7 +10,7 @@ import sagemaker_dogbreed as sdb
 session = sdb.Session.local()
 dataset = session.upload(sdb.DatasetSpec(source="dogImages.zip", split=sdb.SplitSpec(valid=0.1)))
 assert_type(dataset, sdb.Dataset)
-assert_type(dataset.report, sdb.InspectionReport)
+assert_type(dataset.report, sdb.InspectionReport | None)
 
 training = sdb.TrainingSpec(
     backbone="resnet50", epochs=20, compute=sdb.ComputeSpec(instance_type="ml.g5.xlarge")
