@@ -32,7 +32,7 @@ _FIRST_LISTED = (2, 6)
 _GRAVITON = re.compile(r"ml\.[a-z]+\d+g[a-z]*\.")  # m7g, c6gn: Arm processors, with images of their own
 
 
-def training_image(spec: TrainingSpec, region: str) -> str:
+def training_image(spec: TrainingSpec, region: str, *, today: dt.date | None = None) -> str:
     """Return the image of a training job: the spec's own, or AWS's PyTorch training image.
 
     Raises:
@@ -48,11 +48,11 @@ def training_image(spec: TrainingSpec, region: str) -> str:
     else:
         framework, asked = "pytorch-amzn2023", _minor(version)
     found = _retrieve(framework, region, asked, spec.compute.instance_type, "training")
-    _warn_when_unpatched("training", version)
+    _warn_when_unpatched("training", version, today)
     return found
 
 
-def inference_image(spec: EndpointSpec, region: str) -> str:
+def inference_image(spec: EndpointSpec, region: str, *, today: dt.date | None = None) -> str:
     """Return the image of an endpoint: the spec's own, or AWS's PyTorch inference image.
 
     Raises:
@@ -63,7 +63,7 @@ def inference_image(spec: EndpointSpec, region: str) -> str:
         return spec.image_uri
     scope = "inference_graviton" if _GRAVITON.match(spec.instance_type) else "inference"
     found = _retrieve("pytorch", region, spec.framework_version, spec.instance_type, scope)
-    _warn_when_unpatched("inference", spec.framework_version)
+    _warn_when_unpatched("inference", spec.framework_version, today)
     return found
 
 
@@ -116,9 +116,9 @@ def _image_uris() -> Any:
     return image_uris
 
 
-def _warn_when_unpatched(scope: str, version: str) -> None:
+def _warn_when_unpatched(scope: str, version: str, today: dt.date | None) -> None:
     until = PATCHED_UNTIL.get((scope, _minor(version)))
-    today = dt.datetime.now(dt.UTC).date()
+    today = today or dt.datetime.now(dt.UTC).date()
     if until is None and _parts(version) >= _FIRST_LISTED:
         return
     if until is not None and today <= until:
