@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tarfile
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -63,7 +64,7 @@ def _write(key: str, path: Path, images: Iterable[ImageFile]) -> SourceFile:
                 for image in images:
                     with image.path.open("rb") as content:
                         member = tarfile.TarInfo(image.key.partition("/")[2])
-                        member.size = image.size
+                        member.size = os.fstat(content.fileno()).st_size
                         source = _Hashed(content)
                         tar.addfile(member, source)
                         if source.digest.hexdigest() != image.sha256 or content.read(1):
