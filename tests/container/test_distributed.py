@@ -122,7 +122,13 @@ class PlainBackbone(nn.Sequential):
 def fit_everything(channels: dict[str, Path], folder: Path) -> int:
     """Train a network of plain convolutions; rank 0 saves what came of it."""
     wanted = Hyperparameters(
-        finetune="full", weights="none", batch_size=5, epochs=2, learning_rate=0.01, num_workers=0
+        finetune="full",
+        weights="none",
+        batch_size=5,
+        epochs=2,
+        optimizer="sgd",  # unlike Adam's, its steps are as long as the gradients
+        learning_rate=0.1,
+        num_workers=0,
     )
     with distributed.joined(repr) as ranks:
         preprocessing = Preprocessing.for_backbone("squeezenet1_1", 32)
