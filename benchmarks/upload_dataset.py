@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sagemaker_dogbreed.aws.connection import connect
 from sagemaker_dogbreed.data.examination import Look, judge
 from sagemaker_dogbreed.data.examination_index import ExaminationIndex
+from sagemaker_dogbreed.data.fetch import fetch
 from sagemaker_dogbreed.data.file_stamp import FileStamp
 from sagemaker_dogbreed.data.image_file import Candidate
 from sagemaker_dogbreed.data.layout import find_layout
@@ -37,7 +37,7 @@ def hashed(path: Path) -> Look:
 def prepared(folder: Path, cache: Path) -> PreparedDataset:
     """Return the data set of a folder, its files hashed where the index does not know them."""
     spec = DatasetSpec(source=str(folder), name="dogs")
-    layout = find_layout(folder)
+    layout = find_layout(fetch(spec, cache / "downloads"))
     index = ExaminationIndex(cache, folder, max_pixels=1)
     candidates = [
         Candidate(path=path, split=split, class_name=class_name)
@@ -48,6 +48,8 @@ def prepared(folder: Path, cache: Path) -> PreparedDataset:
     known = {candidate.path: index.find(candidate.path) for candidate in candidates}
     looks = {path: look for path, look in known.items() if look is not None}
     if unknown := [path for path in known if path not in looks]:
+        from concurrent.futures import ThreadPoolExecutor  # as the inspection does: only where needed
+
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             looks.update(zip(unknown, pool.map(hashed, unknown), strict=True))
         for path in unknown:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import attrs
 
-from sagemaker_dogbreed.container.images import FORMATS, ImageError, open_rgb_file
 from sagemaker_dogbreed.data.file_stamp import FileStamp
 from sagemaker_dogbreed.data.image_file import Candidate, ImageFile
 from sagemaker_dogbreed.data.keys import complaint, object_key
@@ -25,7 +24,7 @@ _SIGNATURES = {
 }
 _WORDS = {
     "empty_body": "is empty",
-    "not_an_image": f"is not an image; formats that are read: {', '.join(FORMATS)}",
+    "not_an_image": f"is not an image; formats that are read: {', '.join(IMAGE_SUFFIXES)}",
 }
 
 
@@ -62,6 +61,9 @@ class Examined:
 
 def look_at(path: Path, max_pixels: int) -> Look:
     """Decode a file completely, the way training does, and take its SHA-256."""
+    # Pillow is loaded on use: where nothing has changed, nothing is decoded.
+    from sagemaker_dogbreed.container.images import FORMATS, ImageError, open_rgb_file
+
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return Look(code="unsupported_file", message="is no ordinary file")

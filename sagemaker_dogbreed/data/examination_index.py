@@ -31,6 +31,7 @@ class ExaminationIndex:
 
         self.max_pixels = max_pixels
         self._root = root
+        self._beneath = os.path.join(root, "")  # noqa: PTH118  # with the slash, which a Path drops
         self._header = {
             "format": _FORMAT,
             "root": str(root.absolute()),
@@ -108,7 +109,12 @@ class ExaminationIndex:
         return {name: entry for name, entry in entries.items() if _is_entry(entry)}
 
     def _name(self, path: Path) -> str:
-        return os.path.relpath(path, self._root)
+        name = os.fspath(path)
+        return (
+            name[len(self._beneath) :]
+            if name.startswith(self._beneath)
+            else os.path.relpath(path, self._root)
+        )
 
 
 def _is_entry(entry: object) -> bool:

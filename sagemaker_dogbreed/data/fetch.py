@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from sagemaker_dogbreed.data import archive
-from sagemaker_dogbreed.data.download import download, shown
 from sagemaker_dogbreed.errors import DatasetError, DownloadError
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 
@@ -41,6 +39,10 @@ def fetch(
     """
     if not spec.is_url:
         return _local(spec)
+    # Most sources are folders, which need none of it.
+    from sagemaker_dogbreed.data import archive
+    from sagemaker_dogbreed.data.download import download, shown
+
     target = cache_dir / _cache_name(spec.source)
 
     def verify(path: Path) -> None:
@@ -69,6 +71,8 @@ def fetch(
 
 def _local(spec: DatasetSpec) -> Path:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", spec.source):
+        from sagemaker_dogbreed.data.download import shown
+
         raise DatasetError(f"source {shown(spec.source)!r} cannot be fetched: it must be {_KINDS}")
     path = Path(spec.source)
     try:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import statistics
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import attrs
@@ -111,6 +109,8 @@ def _examine_all(
 
 
 def _look_at_all(paths: Sequence[Path], max_pixels: int, *, progress: bool) -> Iterator[tuple[Path, Look]]:
+    from concurrent.futures import ThreadPoolExecutor
+
     from tqdm.auto import tqdm
 
     bar = tqdm(total=len(paths), unit="image", desc="inspect", disable=not progress)
@@ -158,4 +158,5 @@ def _counts(images: Iterable[ImageFile], classes: Iterable[str]) -> dict[str, di
 def _spread(values: Sequence[int]) -> Spread | None:
     if not values:
         return None
-    return Spread(minimum=min(values), median=statistics.median_low(values), maximum=max(values))
+    ordered = sorted(values)
+    return Spread(minimum=ordered[0], median=ordered[(len(ordered) - 1) // 2], maximum=ordered[-1])

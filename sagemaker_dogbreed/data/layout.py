@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -109,11 +110,22 @@ def listing_of(folder: Path) -> _Listing:
         DatasetError: The folder cannot be read.
     """
     try:
-        paths = sorted(path for path in folder.iterdir() if not _is_hidden(path.name))
-        folders = tuple(path for path in paths if path.is_dir())
+        with os.scandir(folder) as found:  # knows folders from files without asking for each
+            entries = {entry.name: _is_folder(entry) for entry in found if not _is_hidden(entry.name)}
     except OSError as error:
         raise DatasetError(f"folder {folder} cannot be read: {error.strerror or error}") from error
-    return _Listing(folders, tuple(path for path in paths if path not in set(folders)))
+    names = sorted(entries)
+    return _Listing(
+        tuple(folder / name for name in names if entries[name]),
+        tuple(folder / name for name in names if not entries[name]),
+    )
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _is_hidden(name: str) -> bool:

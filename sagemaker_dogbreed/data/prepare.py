@@ -10,8 +10,6 @@ from pathlib import Path
 
 import attrs
 
-from sagemaker_dogbreed.data.archive import discard, extracted
-from sagemaker_dogbreed.data.download import shown
 from sagemaker_dogbreed.data.fetch import fetch
 from sagemaker_dogbreed.data.image_file import Candidate
 from sagemaker_dogbreed.data.image_file import ImageFile as ImageFile
@@ -98,6 +96,9 @@ def _layout(spec: DatasetSpec, cache_dir: Path, *, progress: bool) -> Layout:
     source = fetch(spec, cache_dir / "downloads", progress=progress)
     if source.is_dir():
         return find_layout(source)
+    from sagemaker_dogbreed.data.archive import discard, extracted
+    from sagemaker_dogbreed.data.download import shown
+
     folder = extracted(
         source,
         cache_dir / "unpacked",
