@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from sagemaker_dogbreed import staging
@@ -10,7 +11,7 @@ from sagemaker_dogbreed.account_verbs import AccountVerbs
 from sagemaker_dogbreed.aws.costs import check_budget
 from sagemaker_dogbreed.data.dataset import Dataset
 from sagemaker_dogbreed.drafts import Drafts, data_channels
-from sagemaker_dogbreed.errors import SpecError
+from sagemaker_dogbreed.errors import ArchiveError, SpecError
 from sagemaker_dogbreed.jobs.endpoint import start_endpoint
 from sagemaker_dogbreed.jobs.polling import Poller
 from sagemaker_dogbreed.jobs.submission import submit
@@ -26,6 +27,8 @@ from sagemaker_dogbreed.specs.training import TrainingSpec
 
 HOME_VARIABLE = "SAGEMAKER_DOGBREED_HOME"
 DEFAULT_HOME = ".sagemaker_dogbreed"
+_MOST_MODEL_FILES = 100_000
+_MOST_MODEL_BYTES = 200 * 10**9
 
 
 class Session(AccountVerbs):
@@ -217,14 +220,38 @@ class Session(AccountVerbs):
         """Return the predictor of an endpoint that was created earlier, here or elsewhere."""
         return Predictor(endpoint_name, self.clients, self._poller)
 
-    def download(self, model: ModelArtifact, destination: str | os.PathLike[str]) -> Path:
-        """Write a model's ``model.tar.gz`` to a file and return its path.
+    def download(
+        self, model: ModelArtifact, destination: str | os.PathLike[str], *, extract: bool = False
+    ) -> Path:
+        """Write a model's ``model.tar.gz`` to a file, or its content to a new folder; return the path.
+
+        Args:
+            model: The model artifact.
+            destination: Name of the file; with ``extract`` of a folder that is not there yet.
+            extract: Unpack it: weights, ``model.json`` and code.
 
         Raises:
             StoreError: There is no such artifact, or the file cannot be written.
+            ArchiveError: The archive is damaged or unsafe, or the folder exists; nothing is left of it.
         """
         path = Path(destination)
-        self.store.get_file(model.uri, path)
+        if not extract:
+            self.store.get_file(model.uri, path)
+            return path
+        from sagemaker_dogbreed.data import archive
+
+        if path.exists():
+            raise ArchiveError(f"{path} exists; name a folder that is not there yet")
+        with tempfile.TemporaryDirectory() as folder:
+            packed = Path(folder) / "model.tar.gz"
+            self.store.get_file(model.uri, packed)
+            archive.extract(
+                packed,
+                path,
+                max_files=_MOST_MODEL_FILES,
+                max_total_bytes=_MOST_MODEL_BYTES,
+                progress=False,
+            )
         return path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import tarfile
 
 import botocore.session
 import botocore.validate
@@ -72,6 +73,24 @@ class Contract:
         assert result.model.uri.startswith("s3://")
         assert session.training_job(job.name).result() == result
         assert job.status == "Completed"
+
+    def test_a_model_can_be_downloaded(self, session, job, tmp_path):
+        """The artifact comes as a file, or unpacked to a new folder; a missing one is named."""
+        if not session.store.exists(job.model.uri):  # moto runs no job
+            archive = tmp_path / "made.tar.gz"
+            with tarfile.open(archive, "w:gz") as made:
+                made.add(__file__, "model.json")
+            session.store.put_file(archive, job.model.uri)
+        packed = session.download(job.model, tmp_path / "model.tar.gz")
+        with tarfile.open(packed) as archive:
+            assert "model.json" in archive.getnames()
+        folder = session.download(job.model, tmp_path / "model", extract=True)
+        assert (folder / "model.json").is_file()
+        with pytest.raises(sdb.ArchiveError, match="exists"):
+            session.download(job.model, tmp_path / "model", extract=True)
+        with pytest.raises(sdb.StoreError, match="nothing"):
+            session.download(sdb.ModelArtifact(uri=f"s3://{session.bucket}/nothing"), tmp_path / "other")
+        assert not (tmp_path / "other").exists()
 
     def test_a_job_carries_the_librarys_tags(self, session, job, dataset):
         """The tags tell project, run, data set version and the user's own."""
