@@ -26,7 +26,10 @@ def fold(name: str) -> str:
 
 def unprintable(name: str) -> bool:
     """Return whether a name holds control characters, line separators or bytes that are not text."""
-    return any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name)
+    # Nearly all names are printable to Python too, which is stricter and tells it at once.
+    return not name.isprintable() and any(
+        unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name
+    )
 
 
 class MemberNames:
