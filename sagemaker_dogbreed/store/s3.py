@@ -19,7 +19,8 @@ from sagemaker_dogbreed.store.transfer import Budget, for_each, run
 if TYPE_CHECKING:
     from sagemaker_dogbreed.clients import Clients
 
-_IN_FLIGHT = 256
+_IN_FLIGHT = 64
+_MOST_IN_FLIGHT = 256  # at a latency of 100 ms and more
 _MEMORY = 256 << 20  # bytes of content under way at once
 
 
@@ -103,7 +104,7 @@ class S3Store:
                 if stored is not None:
                     stored(name, result)
 
-            await for_each(files, put, in_flight=_IN_FLIGHT)
+            await for_each(files, put, in_flight=_IN_FLIGHT, at_most=_MOST_IN_FLIGHT)
 
         run(put_all)
 
@@ -137,7 +138,7 @@ class S3Store:
                     etag = (meta["e_tag"] or "").strip('"')
                     stored(name, StoredObject(f"s3://{bucket}/{target}", meta["size"], etag))
 
-            await for_each(copies, copy, in_flight=_IN_FLIGHT)
+            await for_each(copies, copy, in_flight=_IN_FLIGHT, at_most=_MOST_IN_FLIGHT)
 
         run(copy_all)
 
@@ -193,7 +194,7 @@ class S3Store:
                 item, key = pair
                 await download.get(item, key, Path(destination) / item.uri[start:])
 
-            await for_each(keyed, get, in_flight=_IN_FLIGHT)
+            await for_each(keyed, get, in_flight=_IN_FLIGHT, at_most=_MOST_IN_FLIGHT)
 
         run(get_all)
 

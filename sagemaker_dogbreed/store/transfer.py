@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _SETTLING = 2.0  # seconds
 
+_RATE = 2000  # items a second that are aimed at: more than one process can do
+
 T = TypeVar("T")
 Item = TypeVar("Item")
 
@@ -77,16 +79,31 @@ def _settle() -> None:
 
 
 async def for_each(
-    items: Iterable[Item], work: Callable[[Item], Awaitable[object]], *, in_flight: int
+    items: Iterable[Item],
+    work: Callable[[Item], Awaitable[object]],
+    *,
+    in_flight: int,
+    at_most: int = 0,
 ) -> None:
-    """Do the work for all items, so many at a time; the first failure cancels the rest and is raised."""
+    """Do the work for all items, so many at a time; the first failure cancels the rest and is raised.
+
+    Up to ``at_most`` are done at a time where each takes long, as over a long distance. Not from the
+    start: on a short way more at a time only get in each other's way.
+    """
     import asyncio
 
     source = iter(items)
+    took: list[float] = []  # seconds
 
     async def worker() -> None:
         for item in source:
+            begun = time.monotonic()
             await work(item)
+            took.append(time.monotonic() - begun)
+            if len(took) == 2 * in_flight:  # of the first ones the connections had to be made
+                wanted = int(_RATE * sum(took[in_flight:]) / in_flight)
+                for _ in range(min(wanted, at_most) - in_flight):
+                    group.create_task(worker())
 
     try:
         async with asyncio.TaskGroup() as group:
