@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 
 from sagemaker_dogbreed.cli.parser import command_line, parser
@@ -21,7 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Told to end (SIGTERM), it tidies up and says what goes on, as at Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        arguments.command(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+            arguments.command(arguments)
     except BrokenPipeError:
         # The reader has seen enough; nothing more can be said, and Python would try to at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
