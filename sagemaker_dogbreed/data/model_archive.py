@@ -1,0 +1,26 @@
+"""A downloaded ``model.tar.gz``, unpacked so that nothing in it can do harm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sagemaker_dogbreed.data.archive import extract
+from sagemaker_dogbreed.errors import ArchiveError
+
+_MOST_FILES = 10_000
+_MOST_BYTES = 20_000_000_000
+
+
+def unpack_model(archive: Path, destination: Path) -> Path:
+    """Unpack a model artifact to a folder, which appears in one step, complete, or not at all.
+
+    An artifact is what a job's container left, and bucket policies are what they are: it is as hostile
+    as any archive.
+
+    Raises:
+        ArchiveError: The folder exists already; or the archive is damaged, holds links, devices or names
+            that lead out of the folder, or unpacks to more than 10,000 files or 20 GB.
+    """
+    if destination.exists():
+        raise ArchiveError(f"{destination} exists already; name a folder that does not, or remove it")
+    return extract(archive, destination, max_files=_MOST_FILES, max_total_bytes=_MOST_BYTES, progress=False)
