@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from sagemaker_dogbreed.data.manifest import (
     channel_manifest,
 )
 from sagemaker_dogbreed.data.prepare import PreparedDataset
-from sagemaker_dogbreed.data.shards import pack
 from sagemaker_dogbreed.data.sync_plan import SourceFile, SyncPlan, by_key, is_there, plan, refuse_strays
 from sagemaker_dogbreed.data.upload_bar import UploadBar
 from sagemaker_dogbreed.errors import DatasetError
@@ -114,6 +112,8 @@ class _Upload:
                 SourceFile(entry.key, self.shards / entry.key, entry.size, entry.sha256, None)
                 for entry in manifest.entries
             ]
+        from sagemaker_dogbreed.data.shards import pack
+
         return pack(self.prepared.files, self.shards, shard_size * _MEGABYTE)
 
     def _is_noted(self) -> bool:
@@ -200,6 +200,8 @@ class _Upload:
 
 
 def _put(store: Store, uri: str, content: bytes) -> StoredObject:
+    import tempfile
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "content"
         path.write_bytes(content)
