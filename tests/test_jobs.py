@@ -8,11 +8,18 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from sagemaker_dogbreed import EndpointError, EndpointSpec, JobError, TrainingJob, WaitTimeoutError
+from sagemaker_dogbreed import (
+    EndpointError,
+    EndpointSpec,
+    InvocationError,
+    JobError,
+    TrainingJob,
+    WaitTimeoutError,
+)
 from sagemaker_dogbreed.jobs.endpoint import delete_endpoint, start_endpoint
 from sagemaker_dogbreed.jobs.polling import Poller
 from sagemaker_dogbreed.predictor import Predictor
-from sagemaker_dogbreed.preflight import check_endpoint_name
+from sagemaker_dogbreed.readiness import check_endpoint_name
 from sagemaker_dogbreed.requests.endpoint import create_endpoint
 from sagemaker_dogbreed.requests.tags import Origin
 
@@ -136,3 +143,41 @@ def test_waiting_uses_the_clock_it_is_given():
     with pytest.raises(WaitTimeoutError, match="the job did not finish within 70 s"):
         poller.wait("the job", lambda: False, timeout_seconds=70)
     assert naps == [30, 30, 10]
+
+
+@pytest.mark.parametrize(
+    ("told", "message", "code"),
+    [
+        (
+            '{"error": {"code": "not_an_image", "message": "no image"}}',
+            "422 for picture given as bytes: no image",
+            "not_an_image",
+        ),
+        (
+            '{"error": {"code": "not_an_image", "message": "no image"}}\nTraceback (most recent call last): ...',
+            "422 for picture given as bytes: no image",
+            "not_an_image",
+        ),
+        ("something else", "something else", None),
+        ("[1]", "[1]", None),
+        ('{"error": 3}', '{"error": 3}', None),
+    ],
+)
+def test_what_a_model_answers_is_told_in_its_words(told, message, code):
+    """A refusal carries the container's status, words and code, also where a traceback follows them."""
+    runtime = _client("sagemaker-runtime")
+    with Stubber(runtime) as stub:
+        stub.add_client_error(
+            "invoke_endpoint",
+            "ModelError",
+            http_status_code=424,
+            modeled_fields={"OriginalStatusCode": 422, "OriginalMessage": told},
+        )
+        sagemaker = SimpleNamespace(
+            describe_endpoint=lambda **_: {"EndpointName": "dogs", "EndpointStatus": "InService"}
+        )
+        clients = SimpleNamespace(runtime=runtime, sagemaker=sagemaker, reconnect=lambda: None)
+        with pytest.raises(InvocationError) as caught:
+            Predictor("dogs", clients, Poller()).predict(b"x")
+    assert message in str(caught.value)
+    assert (caught.value.status, caught.value.code) == (422, code)
