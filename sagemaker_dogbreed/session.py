@@ -11,7 +11,7 @@ from sagemaker_dogbreed.account_verbs import AccountVerbs
 from sagemaker_dogbreed.aws.costs import check_budget
 from sagemaker_dogbreed.data.dataset import Dataset
 from sagemaker_dogbreed.drafts import Drafts, data_channels
-from sagemaker_dogbreed.errors import ArchiveError, SpecError
+from sagemaker_dogbreed.errors import SpecError
 from sagemaker_dogbreed.jobs.endpoint import start_endpoint
 from sagemaker_dogbreed.jobs.polling import Poller
 from sagemaker_dogbreed.jobs.submission import submit
@@ -27,8 +27,6 @@ from sagemaker_dogbreed.specs.training import TrainingSpec
 
 HOME_VARIABLE = "SAGEMAKER_DOGBREED_HOME"
 DEFAULT_HOME = ".sagemaker_dogbreed"
-_MOST_MODEL_FILES = 100_000
-_MOST_MODEL_BYTES = 200 * 10**9
 
 
 class Session(AccountVerbs):
@@ -238,21 +236,12 @@ class Session(AccountVerbs):
         if not extract:
             self.store.get_file(model.uri, path)
             return path
-        from sagemaker_dogbreed.data import archive
+        from sagemaker_dogbreed.data.model_archive import unpack_model
 
-        if path.exists():
-            raise ArchiveError(f"{path} exists; name a folder that is not there yet")
         with tempfile.TemporaryDirectory() as folder:
             packed = Path(folder) / "model.tar.gz"
             self.store.get_file(model.uri, packed)
-            archive.extract(
-                packed,
-                path,
-                max_files=_MOST_MODEL_FILES,
-                max_total_bytes=_MOST_MODEL_BYTES,
-                progress=False,
-            )
-        return path
+            return unpack_model(packed, path)
 
 
 def _expect(value: object, kind: type, verb: str) -> None:
