@@ -37,7 +37,6 @@ class S3Store:
         *,
         kms_key: str | None = None,
         endpoint_url: str | None = None,
-        expected_owner: str | None = None,
         max_attempts: int = 10,
     ) -> None:
         """Name the way to S3; nothing is sent yet.
@@ -46,8 +45,6 @@ class S3Store:
             clients: Where credentials, region and boto3's S3 client come from.
             kms_key: ARN or id of the KMS key new objects are encrypted with; default: as the bucket says.
             endpoint_url: Another endpoint than boto3 finds.
-            expected_owner: Account id that every bucket must belong to; a bucket's name that lapsed can be
-                taken by anybody, who then would get the data.
             max_attempts: How often a request is sent before a failing service is given up.
         """
         self._clients = clients
@@ -55,7 +52,6 @@ class S3Store:
             clients,
             kms_key=kms_key,
             endpoint_url=endpoint_url,
-            expected_owner=expected_owner,
             max_attempts=max_attempts,
         )
 
@@ -250,7 +246,6 @@ class S3Store:
             StoreError: They cannot be listed or deleted.
         """
         bucket, prefix = _prefix(prefix_uri)
-        self._connections.bucket(bucket)  # checks the owner
         delete_objects(self._client(), bucket, prefix, and_itself=not prefix_uri.endswith("/"))
 
     def _head(self, bucket: str, key: str) -> StoredObject | None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_dogbreed.errors import MissingExtraError, StoreError
-from sagemaker_dogbreed.store.s3_errors import store_error
 
 if TYPE_CHECKING:
     import obstore.store
@@ -34,22 +33,21 @@ class Connections:
         *,
         kms_key: str | None,
         endpoint_url: str | None,
-        expected_owner: str | None,
         max_attempts: int,
     ) -> None:
         self.clients = clients
         self._kms_key, self._endpoint_url = kms_key, endpoint_url
-        self._expected_owner, self._max_attempts = expected_owner, max_attempts
+        self._max_attempts = max_attempts
         self._lock = threading.Lock()
         self._generation = clients.generation
         self._buckets: dict[str, obstore.store.S3Store] = {}
 
     def bucket(self, name: str) -> obstore.store.S3Store:
-        """Return the connections to a bucket, whose owner is checked before its first use.
+        """Return the connections to a bucket.
 
         Raises:
             MissingExtraError: obstore is not installed.
-            StoreError: There are no credentials or no region, or the bucket belongs to somebody else.
+            StoreError: There are no credentials or no region.
         """
         with self._lock:
             generation = self.clients.generation
@@ -57,7 +55,6 @@ class Connections:
                 self._buckets.clear()
                 self._generation = generation
             if name not in self._buckets:
-                self._check_owner(name)
                 self._buckets[name] = self._connected(name)
             return self._buckets[name]
 
@@ -92,27 +89,6 @@ class Connections:
             "token": frozen.token,
             "expires_at": expires_at,
         }
-
-    def _check_owner(self, bucket: str) -> None:
-        """Raise StoreError unless the bucket belongs to the account: anybody can take a name that is free."""
-        if self._expected_owner is None:
-            return
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            self.clients.client("s3").head_bucket(Bucket=bucket, ExpectedBucketOwner=self._expected_owner)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("403", "AccessDenied"):
-                raise StoreError(
-                    f"bucket {bucket!r} does not belong to the account {self._expected_owner}, or the "
-                    "permission s3:ListBucket is missing; nothing was sent. Choose another bucket, or "
-                    "correct the account"
-                ) from error
-            if error.response["Error"]["Code"] in ("404", "NoSuchBucket"):
-                raise StoreError(f"there is no bucket {bucket!r}; check its name, or create it") from error
-            raise store_error(error, f"use the bucket {bucket}", "s3:ListBucket") from error
-        except BotoCoreError as error:
-            raise store_error(error, f"use the bucket {bucket}", "s3:ListBucket") from error
 
     def _connected(self, bucket: str) -> obstore.store.S3Store:
         try:

@@ -156,3 +156,13 @@ def test_a_token_that_expires_during_the_flow_is_read_again(aws, flow, monkeypat
     aws.misbehave = misbehave
     assert flow() == "pug"
     assert len(expired) == 3
+
+
+def test_nothing_is_sent_to_a_bucket_in_other_hands(aws, photos, tmp_path):
+    """A bucket that a data set names, and that is not the account's, gets none of its images."""
+    aws.reset()
+    aws.misbehave = lambda call: "denied" if call.operation == "HEAD bucket" else None
+    session = sdb.Session.aws(cache_dir=tmp_path)
+    with pytest.raises(sdb.AccountError, match="'taken-bucket'"):
+        session.upload(sdb.DatasetSpec(source=str(photos), bucket="taken-bucket"), progress=False)
+    assert "PutObject" not in {call.operation for call in aws.calls}

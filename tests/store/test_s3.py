@@ -6,12 +6,11 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from faulty_server import OWNER, PAGE, FaultyServer
+from faulty_server import PAGE, FaultyServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -99,35 +98,6 @@ def test_a_long_file_goes_and_comes_in_parts(store: S3Store, s3: Any, tmp_path: 
     assert s3.head_object(Bucket="bucket", Key="model.tar.gz", ChecksumMode="ENABLED")["ChecksumSHA256"]
     store.get_file("s3://bucket/model.tar.gz", tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == source.read_bytes()
-
-
-def test_a_bucket_of_somebody_else_is_refused(
-    faulty: FaultyServer, new_clients: Callable[[str], Clients], tmp_path: Path
-) -> None:
-    """Nothing is sent to, or read from, a bucket of another account than the expected one."""
-    path = tmp_path / "file"
-    path.write_text("secret")
-    clients = new_clients(faulty.url)
-    stranger = S3Store(clients, expected_owner="999999999999")
-    for action in (
-        lambda: stranger.put_file(path, "s3://bucket/a"),
-        lambda: stranger.objects("s3://bucket"),
-        lambda: stranger.delete("s3://bucket/a"),
-    ):
-        with pytest.raises(StoreError, match="'bucket' does not belong to the account 999999999999"):
-            action()
-    assert {request.partition(" ")[0] for request in faulty.requests} == {"HEAD"}
-    owners = S3Store(clients, expected_owner=OWNER)
-    owners.put_file(path, "s3://bucket/a")
-    owners.put_file(path, "s3://bucket/b")
-    assert sorted(faulty.objects) == ["a", "b"]
-    assert faulty.times("HEAD") == 4  # one for each refusal, and one for the owner
-
-
-def test_a_bucket_that_is_not_there_is_told_when_its_owner_is_asked(clients: Clients) -> None:
-    """A name that was mistyped is not blamed on the account."""
-    with pytest.raises(StoreError, match="there is no bucket 'no-such-bucket'"):
-        S3Store(clients, expected_owner=OWNER).objects("s3://no-such-bucket")
 
 
 def test_an_interruption_ends_the_transfer_at_once(
