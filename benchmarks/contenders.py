@@ -68,7 +68,7 @@ def _script(name: str, place: Place) -> list[str]:
 
 OURS = "sagemaker_dogbreed"
 REFERENCE = "aws s3 sync"
-RIVAL = "s5cmd sync"
+RIVALS = ("s5cmd cp", "s5cmd sync")
 
 CONTENDERS = (
     Contender(REFERENCE, _aws),
@@ -76,7 +76,7 @@ CONTENDERS = (
     Contender(
         "boto3 upload_file loop", lambda place: _script("boto3_loop.py", place), unchanged=False, slow=True
     ),
-    Contender("s5cmd cp", lambda place: _s5cmd("cp", place), unchanged=False),
-    Contender(RIVAL, lambda place: _s5cmd("sync", place)),
+    Contender(RIVALS[0], lambda place: _s5cmd("cp", place), unchanged=False),
+    Contender(RIVALS[1], lambda place: _s5cmd("sync", place)),
     Contender(OURS, lambda place: _script("upload_dataset.py", place)),
 )

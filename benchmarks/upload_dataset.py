@@ -30,7 +30,7 @@ def hashed(path: Path) -> Look:
     """Return what an examination finds in an image, without decoding it."""
     with path.open("rb") as file:
         stamp = FileStamp.of(file.fileno())
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256(file.read()).hexdigest()
     return Look(sha256=digest, width=1, height=1, image_format="JPEG", size=stamp.size, stamp=stamp)
 
 
@@ -50,8 +50,11 @@ def prepared(folder: Path, cache: Path) -> PreparedDataset:
     if unknown := [path for path in known if path not in looks]:
         from concurrent.futures import ThreadPoolExecutor  # as the inspection does: only where needed
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            looks.update(zip(unknown, pool.map(hashed, unknown), strict=True))
+        threads = os.cpu_count() or 1
+        parts = [unknown[number::threads] for number in range(threads)]
+        with ThreadPoolExecutor(threads) as pool:
+            for part, found in zip(parts, pool.map(lambda paths: [*map(hashed, paths)], parts), strict=True):
+                looks.update(zip(part, found, strict=True))
         for path in unknown:
             index.add(path, looks[path])
         index.save()

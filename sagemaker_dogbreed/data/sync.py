@@ -184,28 +184,36 @@ class _Upload:
             entries=tuple(entries),
         )
         keys = [entry.key for entry in entries]
-        contents = {f"{split}.manifest": channel_manifest(self.uri, split, keys) for split in SPLITS}
-        contents[MANIFEST_NAME] = manifest.to_json()
-        for key, content in contents.items():
-            digest = hashlib.sha256(content).hexdigest()
+        channels = {f"{split}.manifest": channel_manifest(self.uri, split, keys) for split in SPLITS}
+        self._write(channels, known)
+        self._write({MANIFEST_NAME: manifest.to_json()}, known)
+
+    def _write(self, contents: Mapping[str, bytes], known: Mapping[str, Entry]) -> None:
+        """Write objects of such contents, all at a time, but those that are there already."""
+        digests = {key: hashlib.sha256(content).hexdigest() for key, content in contents.items()}
+        missing = []
+        for key, digest in digests.items():
             there = known.get(key)
-            if there is None or there.sha256 != digest or not is_there(there, self.listing):
-                item = _put(self.store, f"{self.uri}/{key}", content)
-                there = Entry(key, item.size, digest, item.etag)
-            self._note(there)
+            if there is not None and there.sha256 == digest and is_there(there, self.listing):
+                self._note(there)
+            else:
+                missing.append(key)
+        if not missing:
+            return
+        import tempfile
+
+        def stored(key: str, item: StoredObject) -> None:
+            self._note(Entry(key, item.size, digests[key], item.etag))
+
+        with tempfile.TemporaryDirectory() as folder:
+            files = [(key, Path(folder) / key) for key in missing]
+            for key, path in files:
+                path.write_bytes(contents[key])
+            self.store.put_tree(files, self.uri, stored)
 
     def _note(self, entry: Entry) -> None:
         if self.noted.get(entry.key) != entry:
             self.journal.add(entry)
-
-
-def _put(store: Store, uri: str, content: bytes) -> StoredObject:
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "content"
-        path.write_bytes(content)
-        return store.put_file(path, uri)
 
 
 def _is_unchanged(file: SourceFile) -> bool:
