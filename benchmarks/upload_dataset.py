@@ -21,7 +21,7 @@ from sagemaker_dogbreed.data.image_file import Candidate
 from sagemaker_dogbreed.data.layout import find_layout
 from sagemaker_dogbreed.data.prepare import PreparedDataset, fingerprint
 from sagemaker_dogbreed.data.report import InspectionReport
-from sagemaker_dogbreed.data.sync import sync
+from sagemaker_dogbreed.data.versions.sync import sync
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.store.s3 import S3Store
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from sagemaker_dogbreed.analysis.prediction_sheet import draw_predictions as draw_predictions
     from sagemaker_dogbreed.data.cartoon.dogs import draw_cartoon_dogs as draw_cartoon_dogs
     from sagemaker_dogbreed.data.cartoon.dogs import draw_dog as draw_dog
-    from sagemaker_dogbreed.data.dataset import Dataset as Dataset
     from sagemaker_dogbreed.data.prepare import PreparedDataset as PreparedDataset
     from sagemaker_dogbreed.data.prepare import prepare as prepare
     from sagemaker_dogbreed.data.report import InspectionReport as InspectionReport
+    from sagemaker_dogbreed.data.versions.dataset import Dataset as Dataset
     from sagemaker_dogbreed.errors import AccountError as AccountError
     from sagemaker_dogbreed.errors import ArchiveError as ArchiveError
     from sagemaker_dogbreed.errors import BudgetError as BudgetError
@@ -68,7 +68,7 @@ _ROOMS = {
     "analysis.prediction": ("ClassProbability", "Prediction"),
     "analysis.prediction_sheet": ("draw_predictions",),
     "data.cartoon.dogs": ("draw_cartoon_dogs", "draw_dog"),
-    "data.dataset": ("Dataset",),
+    "data.versions.dataset": ("Dataset",),
     "data.prepare": ("PreparedDataset", "prepare"),
     "data.report": ("InspectionReport",),
     "errors": (

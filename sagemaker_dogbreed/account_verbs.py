@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from sagemaker_dogbreed.aws.costs import CostEstimate, costs_of
-from sagemaker_dogbreed.aws.report import PreflightReport
-from sagemaker_dogbreed.aws.resources import Resource, resources
-from sagemaker_dogbreed.aws.sweep import SweepReport, sweep
+from sagemaker_dogbreed.aws.leftovers.resources import Resource, resources
+from sagemaker_dogbreed.aws.leftovers.sweep import SweepReport, sweep
+from sagemaker_dogbreed.aws.preflight.report import PreflightReport
+from sagemaker_dogbreed.aws.spending.costs import CostEstimate, costs_of
 from sagemaker_dogbreed.places.place import Place
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from sagemaker_dogbreed.data.dataset import channel_uris, manifest_uris
+from sagemaker_dogbreed.data.versions.dataset import channel_uris, manifest_uris
 from sagemaker_dogbreed.places.place import Defaults
 from sagemaker_dogbreed.requests.channels import Channel
 from sagemaker_dogbreed.requests.debugger import wants_rules

@@ -33,7 +33,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from sagemaker_dogbreed.aws.report import PreflightReport
+    from sagemaker_dogbreed.aws.preflight.report import PreflightReport
     from sagemaker_dogbreed.data.report import InspectionReport
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sagemaker_dogbreed import staging
 from sagemaker_dogbreed.account_verbs import AccountVerbs
-from sagemaker_dogbreed.aws.costs import check_budget
-from sagemaker_dogbreed.data.dataset import Dataset
+from sagemaker_dogbreed.aws.spending.costs import check_budget
+from sagemaker_dogbreed.data.versions.dataset import Dataset
 from sagemaker_dogbreed.drafts import Drafts, data_channels
 from sagemaker_dogbreed.errors import SpecError
 from sagemaker_dogbreed.jobs.endpoint import start_endpoint
@@ -109,7 +109,7 @@ class Session(AccountVerbs):
             StoreError: The bucket cannot be written.
         """
         from sagemaker_dogbreed.data.prepare import prepare
-        from sagemaker_dogbreed.data.sync import sync
+        from sagemaker_dogbreed.data.versions.sync import sync
 
         _expect(spec, DatasetSpec, "upload")
         self.store.check_writable()
@@ -127,7 +127,7 @@ class Session(AccountVerbs):
             DatasetError: Something is missing, was replaced, or does not belong to it.
             StoreError: There is no such manifest, or it cannot be read.
         """
-        from sagemaker_dogbreed.data.load import load_dataset
+        from sagemaker_dogbreed.data.versions.load import load_dataset
 
         return load_dataset(self.store, manifest_uri)
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import attrs
 
-from sagemaker_dogbreed.aws.costs import CostEstimate, check_budget, total_text
-from sagemaker_dogbreed.aws.report import PreflightReport
+from sagemaker_dogbreed.aws.preflight.report import PreflightReport
+from sagemaker_dogbreed.aws.spending.costs import CostEstimate, check_budget, total_text
 from sagemaker_dogbreed.config.files import Overrides, load
-from sagemaker_dogbreed.data.dataset import Dataset, dataset_uri
+from sagemaker_dogbreed.data.versions.dataset import Dataset, dataset_uri
 from sagemaker_dogbreed.drafts import Drafts, data_channels
 from sagemaker_dogbreed.jobs.training_job import ModelArtifact, TrainingJob, TrainingResult
 from sagemaker_dogbreed.predictor import Predictor

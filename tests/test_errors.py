@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from sagemaker_dogbreed import errors, prepare
-from sagemaker_dogbreed.aws.report import Check, PreflightReport
+from sagemaker_dogbreed.aws.preflight.report import Check, PreflightReport
 from sagemaker_dogbreed.data.cartoon.dogs import draw_cartoon_dogs
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 

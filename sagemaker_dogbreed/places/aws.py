@@ -12,12 +12,12 @@ import attrs
 from sagemaker_dogbreed.aws import images
 from sagemaker_dogbreed.aws.account import Account, identify
 from sagemaker_dogbreed.aws.bucket import check_bucket, default_bucket_name, ensure_bucket
-from sagemaker_dogbreed.aws.policy import Policy, execution_policy
-from sagemaker_dogbreed.aws.preflight import Image, preflight
-from sagemaker_dogbreed.aws.pricing import Prices
-from sagemaker_dogbreed.aws.report import PreflightReport
-from sagemaker_dogbreed.aws.role import find_role, resolve_role
-from sagemaker_dogbreed.aws.role_creation import ensure_role
+from sagemaker_dogbreed.aws.preflight.preflight import Image, preflight
+from sagemaker_dogbreed.aws.preflight.report import PreflightReport
+from sagemaker_dogbreed.aws.roles.policy import Policy, execution_policy
+from sagemaker_dogbreed.aws.roles.role import find_role, resolve_role
+from sagemaker_dogbreed.aws.roles.role_creation import ensure_role
+from sagemaker_dogbreed.aws.spending.pricing import Prices
 from sagemaker_dogbreed.clients import Clients
 from sagemaker_dogbreed.errors import AccountError
 from sagemaker_dogbreed.jobs.polling import Poller

@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 
 import attrs
 
-from sagemaker_dogbreed.aws import checks, spec_checks
-from sagemaker_dogbreed.aws.report import PreflightReport
+from sagemaker_dogbreed.aws.preflight import checks, spec_checks
+from sagemaker_dogbreed.aws.preflight.report import PreflightReport
 from sagemaker_dogbreed.clients import Clients
 from sagemaker_dogbreed.errors import MissingExtraError, UnsupportedError
 from sagemaker_dogbreed.jobs.polling import Poller

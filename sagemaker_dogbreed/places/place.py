@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from sagemaker_dogbreed.aws.costs import Prices
-from sagemaker_dogbreed.aws.report import PreflightReport
+from sagemaker_dogbreed.aws.preflight.report import PreflightReport
+from sagemaker_dogbreed.aws.spending.costs import Prices
 from sagemaker_dogbreed.clients import Clients
 from sagemaker_dogbreed.jobs.polling import Poller
 from sagemaker_dogbreed.specs.dataset import DatasetSpec

@@ -31,6 +31,7 @@ def run(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
     import asyncio
     from concurrent.futures import Future
 
+    foreign = frozenset(sys._current_frames())  # noqa: SLF001  # documented, in spite of its name
     outcome: Future[T] = Future()
     running: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
 
@@ -60,11 +61,11 @@ def run(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         thread.join()
         raise
     finally:
-        _settle()
+        _settle(foreign)
 
 
-def _settle() -> None:
-    """Wait until none of obstore's threads is inside of Python.
+def _settle(others: frozenset[int]) -> None:
+    """Wait until none of obstore's threads is inside of Python; ``others`` were before there was one.
 
     One may still be handing over a result that has arrived already; if the interpreter ends before it
     has left, it aborts the process.
@@ -72,7 +73,7 @@ def _settle() -> None:
     """
     end = time.monotonic() + _SETTLING
     while time.monotonic() < end:
-        known = {thread.ident for thread in threading.enumerate()}
+        known = others.union(thread.ident or 0 for thread in threading.enumerate())
         if known.issuperset(sys._current_frames()):  # noqa: SLF001  # documented, in spite of its name
             return
         time.sleep(0.001)

@@ -19,12 +19,12 @@ from sagemaker_dogbreed import (
     TuningSpec,
     draw_cartoon_dogs,
 )
-from sagemaker_dogbreed.aws import spec_checks
 from sagemaker_dogbreed.aws.account import identify
-from sagemaker_dogbreed.aws.policy import trust_policy
-from sagemaker_dogbreed.aws.preflight import preflight
-from sagemaker_dogbreed.aws.quotas import Quotas
-from sagemaker_dogbreed.aws.simulation import denied_actions
+from sagemaker_dogbreed.aws.preflight import spec_checks
+from sagemaker_dogbreed.aws.preflight.preflight import preflight
+from sagemaker_dogbreed.aws.roles.policy import trust_policy
+from sagemaker_dogbreed.aws.roles.simulation import denied_actions
+from sagemaker_dogbreed.aws.spending.quotas import Quotas
 from sagemaker_dogbreed.clients import Clients
 from sagemaker_dogbreed.errors import ImageUriError
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from sagemaker_dogbreed import BudgetError, ComputeSpec, EndpointSpec, SpecError, TrainingSpec, TuningSpec
-from sagemaker_dogbreed.aws.costs import (
+from sagemaker_dogbreed.aws.spending.costs import (
     CostEstimate,
     check_budget,
     costs_of,

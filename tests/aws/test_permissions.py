@@ -7,7 +7,7 @@ import pytest
 from fake_aws import ACCOUNT, REGION
 
 from sagemaker_dogbreed import EndpointSpec, TrainingSpec
-from sagemaker_dogbreed.aws.permissions import PERMISSIONS, VERBS, caller_policy, verbs_of
+from sagemaker_dogbreed.aws.roles.permissions import PERMISSIONS, VERBS, caller_policy, verbs_of
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/dogs"
 NO_OPERATIONS = {"PassRole"}

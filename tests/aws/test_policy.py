@@ -7,7 +7,7 @@ from fake_aws import ACCOUNT, REGION
 
 from sagemaker_dogbreed import DatasetSpec, EndpointSpec, NetworkSpec, TrainingSpec
 from sagemaker_dogbreed.aws.account import Account
-from sagemaker_dogbreed.aws.policy import execution_policy
+from sagemaker_dogbreed.aws.roles.policy import execution_policy
 
 IMAGE = "763104351884.dkr.ecr.eu-west-1.amazonaws.com/pytorch-training:2.10-cpu-py313"
 NETWORK = NetworkSpec(subnets=["subnet-1"], security_group_ids=["sg-1"])

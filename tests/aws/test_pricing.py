@@ -9,7 +9,7 @@ from fake_aws import deny
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sagemaker_dogbreed.aws.pricing import HOSTING, TRAINING, Prices, price_of
+from sagemaker_dogbreed.aws.spending.pricing import HOSTING, TRAINING, Prices, price_of
 
 WANTED = {"regionCode": "eu-west-1", "instanceName": "ml.m5.large", "component": "Hosting"}
 REQUEST = {

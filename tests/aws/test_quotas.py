@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 from fake_aws import deny
 
-from sagemaker_dogbreed.aws.quotas import ENDPOINT, SPOT, TRAINING, WARM_POOL, Quotas
+from sagemaker_dogbreed.aws.spending.quotas import ENDPOINT, SPOT, TRAINING, WARM_POOL, Quotas
 
 
 def quota(name, value):

@@ -8,8 +8,8 @@ import pytest
 from fake_aws import ACCOUNT, REGION, answer, refusal
 
 from sagemaker_dogbreed import AccountError
-from sagemaker_dogbreed.aws.resources import resources
-from sagemaker_dogbreed.aws.sweep import sweep
+from sagemaker_dogbreed.aws.leftovers.resources import resources
+from sagemaker_dogbreed.aws.leftovers.sweep import sweep
 from sagemaker_dogbreed.clients import Clients
 from sagemaker_dogbreed.local.service import LocalSageMaker
 from sagemaker_dogbreed.requests.tags import Origin

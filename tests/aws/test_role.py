@@ -9,9 +9,9 @@ from fake_aws import ACCOUNT, boto_session, deny
 from moto import mock_aws
 
 from sagemaker_dogbreed import AccountError, TrainingSpec
-from sagemaker_dogbreed.aws.policy import execution_policy, trust_policy
-from sagemaker_dogbreed.aws.role import find_role, resolve_role
-from sagemaker_dogbreed.aws.role_creation import ensure_role, trusts_sagemaker
+from sagemaker_dogbreed.aws.roles.policy import execution_policy, trust_policy
+from sagemaker_dogbreed.aws.roles.role import find_role, resolve_role
+from sagemaker_dogbreed.aws.roles.role_creation import ensure_role, trusts_sagemaker
 from sagemaker_dogbreed.clients import Clients
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/service-role/AmazonSageMaker-ExecutionRole-2026"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sagemaker_dogbreed.data.journal import Journal
-from sagemaker_dogbreed.data.manifest import Entry, Manifest, channel_manifest
+from sagemaker_dogbreed.data.versions.journal import Journal
+from sagemaker_dogbreed.data.versions.manifest import Entry, Manifest, channel_manifest
 from sagemaker_dogbreed.errors import DatasetError
 
 ENTRY = Entry("train/pug/1.jpg", 3, "0" * 64, "etag")

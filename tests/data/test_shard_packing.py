@@ -11,8 +11,8 @@ import pytest
 from sagemaker_dogbreed.container.shards import unpacked
 from sagemaker_dogbreed.data.file_stamp import FileStamp
 from sagemaker_dogbreed.data.image_file import ImageFile
-from sagemaker_dogbreed.data.shards import pack
-from sagemaker_dogbreed.data.sync_plan import SourceFile
+from sagemaker_dogbreed.data.versions.shards import pack
+from sagemaker_dogbreed.data.versions.sync_plan import SourceFile
 from sagemaker_dogbreed.errors import DatasetError
 
 

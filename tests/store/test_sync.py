@@ -14,10 +14,10 @@ import pytest
 from faulty_server import FaultyServer, Handler
 from PIL import Image
 
-from sagemaker_dogbreed.data.dataset import Dataset
-from sagemaker_dogbreed.data.load import load_dataset
 from sagemaker_dogbreed.data.prepare import PreparedDataset, prepare
-from sagemaker_dogbreed.data.sync import sync
+from sagemaker_dogbreed.data.versions.dataset import Dataset
+from sagemaker_dogbreed.data.versions.load import load_dataset
+from sagemaker_dogbreed.data.versions.sync import sync
 from sagemaker_dogbreed.errors import DatasetError, StoreError
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.store.interface import Store

@@ -9,8 +9,7 @@ from typing import Any
 import attrs
 from botocore.exceptions import ClientError
 
-from sagemaker_dogbreed.aws.costs import Prices
-from sagemaker_dogbreed.aws.resources import (
+from sagemaker_dogbreed.aws.leftovers.resources import (
     ENDPOINT,
     ENDPOINT_CONFIG,
     MODEL,
@@ -19,7 +18,8 @@ from sagemaker_dogbreed.aws.resources import (
     Resource,
     resources,
 )
-from sagemaker_dogbreed.aws.usage import Usage, usage
+from sagemaker_dogbreed.aws.leftovers.usage import Usage, usage
+from sagemaker_dogbreed.aws.spending.costs import Prices
 from sagemaker_dogbreed.clients import Clients
 from sagemaker_dogbreed.errors import AccountError
 from sagemaker_dogbreed.jobs.calls import explain

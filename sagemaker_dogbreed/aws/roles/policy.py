@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sagemaker_dogbreed.aws.account import Account
-from sagemaker_dogbreed.aws.key_policy import key_statements
+from sagemaker_dogbreed.aws.roles.key_policy import key_statements
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.network import NetworkSpec

@@ -8,8 +8,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sagemaker_dogbreed.aws.policy import Policy, trust_policy
-from sagemaker_dogbreed.aws.role import ROLE_NAME, get_role
+from sagemaker_dogbreed.aws.roles.policy import Policy, trust_policy
+from sagemaker_dogbreed.aws.roles.role import ROLE_NAME, get_role
 from sagemaker_dogbreed.clients import Clients
 from sagemaker_dogbreed.errors import AccountError
 from sagemaker_dogbreed.jobs.calls import reported

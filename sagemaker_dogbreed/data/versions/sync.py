@@ -8,20 +8,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sagemaker_dogbreed.container.metrics import SPLITS
-from sagemaker_dogbreed.data.dataset import Dataset, channel_uris, dataset_uri
-from sagemaker_dogbreed.data.earlier_versions import find_twins
 from sagemaker_dogbreed.data.file_stamp import FileStamp
-from sagemaker_dogbreed.data.journal import Journal
-from sagemaker_dogbreed.data.manifest import (
+from sagemaker_dogbreed.data.prepare import PreparedDataset
+from sagemaker_dogbreed.data.versions.dataset import Dataset, channel_uris, dataset_uri
+from sagemaker_dogbreed.data.versions.earlier_versions import find_twins
+from sagemaker_dogbreed.data.versions.journal import Journal
+from sagemaker_dogbreed.data.versions.manifest import (
     LARGEST_MANIFEST,
     MANIFEST_NAME,
     Entry,
     Manifest,
     channel_manifest,
 )
-from sagemaker_dogbreed.data.prepare import PreparedDataset
-from sagemaker_dogbreed.data.sync_plan import SourceFile, SyncPlan, by_key, is_there, plan, refuse_strays
-from sagemaker_dogbreed.data.upload_bar import UploadBar
+from sagemaker_dogbreed.data.versions.sync_plan import (
+    SourceFile,
+    SyncPlan,
+    by_key,
+    is_there,
+    plan,
+    refuse_strays,
+)
+from sagemaker_dogbreed.data.versions.upload_bar import UploadBar
 from sagemaker_dogbreed.errors import DatasetError
 from sagemaker_dogbreed.store.interface import Store, StoredObject
 
@@ -112,7 +119,7 @@ class _Upload:
                 SourceFile(entry.key, self.shards / entry.key, entry.size, entry.sha256, None)
                 for entry in manifest.entries
             ]
-        from sagemaker_dogbreed.data.shards import pack
+        from sagemaker_dogbreed.data.versions.shards import pack
 
         return pack(self.prepared.files, self.shards, shard_size * _MEGABYTE)
 

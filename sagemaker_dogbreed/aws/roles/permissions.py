@@ -11,8 +11,8 @@ from typing import Any
 import attrs
 
 from sagemaker_dogbreed.aws.account import Account
-from sagemaker_dogbreed.aws.key_policy import key_resource
-from sagemaker_dogbreed.aws.policy import VERSION, Policy
+from sagemaker_dogbreed.aws.roles.key_policy import key_resource
+from sagemaker_dogbreed.aws.roles.policy import VERSION, Policy
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
 

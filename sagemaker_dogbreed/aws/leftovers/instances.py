@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from sagemaker_dogbreed.aws.pricing import HOSTING, TRAINING
+from sagemaker_dogbreed.aws.spending.pricing import HOSTING, TRAINING
 from sagemaker_dogbreed.jobs.trouble import AWS_ERRORS
 
 

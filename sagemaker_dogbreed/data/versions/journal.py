@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import BinaryIO
 
-from sagemaker_dogbreed.data.manifest import Entry
+from sagemaker_dogbreed.data.versions.manifest import Entry
 
 
 class Journal:

@@ -13,8 +13,8 @@ from typing import Any
 import attrs
 from botocore.exceptions import ClientError
 
-from sagemaker_dogbreed.aws.costs import Prices
-from sagemaker_dogbreed.aws.instances import Instances, instances_of
+from sagemaker_dogbreed.aws.leftovers.instances import Instances, instances_of
+from sagemaker_dogbreed.aws.spending.costs import Prices
 from sagemaker_dogbreed.clients import Clients
 from sagemaker_dogbreed.errors import AccountError
 from sagemaker_dogbreed.jobs.calls import reported

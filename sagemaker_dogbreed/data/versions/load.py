@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sagemaker_dogbreed.data.dataset import Dataset, channel_uris
-from sagemaker_dogbreed.data.manifest import LARGEST_MANIFEST, MANIFEST_NAME, Manifest
 from sagemaker_dogbreed.data.prepare import fingerprint
-from sagemaker_dogbreed.data.sync_plan import by_key, is_there, refuse_strays
+from sagemaker_dogbreed.data.versions.dataset import Dataset, channel_uris
+from sagemaker_dogbreed.data.versions.manifest import LARGEST_MANIFEST, MANIFEST_NAME, Manifest
+from sagemaker_dogbreed.data.versions.sync_plan import by_key, is_there, refuse_strays
 from sagemaker_dogbreed.errors import DatasetError
 
 if TYPE_CHECKING:

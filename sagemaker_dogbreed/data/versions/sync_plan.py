@@ -10,7 +10,7 @@ import attrs
 
 from sagemaker_dogbreed.container.metrics import SPLITS
 from sagemaker_dogbreed.data.file_stamp import FileStamp
-from sagemaker_dogbreed.data.manifest import Entry
+from sagemaker_dogbreed.data.versions.manifest import Entry
 from sagemaker_dogbreed.errors import DatasetError
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import Any
 
 from sagemaker_dogbreed.aws.account import Account
 from sagemaker_dogbreed.aws.bucket import check_bucket, default_bucket_name
-from sagemaker_dogbreed.aws.policy import Policy
-from sagemaker_dogbreed.aws.report import ERROR, OK, UNKNOWN, WARNING, Check
-from sagemaker_dogbreed.aws.role import get_role, role_of_caller
-from sagemaker_dogbreed.aws.role_creation import trusts_sagemaker
-from sagemaker_dogbreed.aws.simulation import denied_actions
+from sagemaker_dogbreed.aws.preflight.report import ERROR, OK, UNKNOWN, WARNING, Check
+from sagemaker_dogbreed.aws.roles.policy import Policy
+from sagemaker_dogbreed.aws.roles.role import get_role, role_of_caller
+from sagemaker_dogbreed.aws.roles.role_creation import trusts_sagemaker
+from sagemaker_dogbreed.aws.roles.simulation import denied_actions
 from sagemaker_dogbreed.clients import Clients
 from sagemaker_dogbreed.errors import AccountError, DogbreedError
 from sagemaker_dogbreed.jobs.calls import missing_action

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from sagemaker_dogbreed.aws.pricing import HOSTING, TRAINING
+from sagemaker_dogbreed.aws.spending.pricing import HOSTING, TRAINING
 from sagemaker_dogbreed.errors import BudgetError, SpecError
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec

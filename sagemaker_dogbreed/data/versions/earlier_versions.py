@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from sagemaker_dogbreed.data.journal import Journal
-from sagemaker_dogbreed.data.manifest import LARGEST_MANIFEST, MANIFEST_NAME, Entry, Manifest
-from sagemaker_dogbreed.data.sync_plan import by_key, is_there
+from sagemaker_dogbreed.data.versions.journal import Journal
+from sagemaker_dogbreed.data.versions.manifest import LARGEST_MANIFEST, MANIFEST_NAME, Entry, Manifest
+from sagemaker_dogbreed.data.versions.sync_plan import by_key, is_there
 from sagemaker_dogbreed.errors import DatasetError, StoreError
 
 if TYPE_CHECKING:

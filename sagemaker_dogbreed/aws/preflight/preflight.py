@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sagemaker_dogbreed.aws import checks, spec_checks
 from sagemaker_dogbreed.aws.account import identify
 from sagemaker_dogbreed.aws.bucket import default_bucket_name
-from sagemaker_dogbreed.aws.permissions import caller_policy, verbs_of
-from sagemaker_dogbreed.aws.policy import execution_policy
-from sagemaker_dogbreed.aws.quotas import Quotas
-from sagemaker_dogbreed.aws.report import ERROR, OK, Check, PreflightReport
-from sagemaker_dogbreed.aws.role import resolve_role
+from sagemaker_dogbreed.aws.preflight import checks, spec_checks
+from sagemaker_dogbreed.aws.preflight.report import ERROR, OK, Check, PreflightReport
+from sagemaker_dogbreed.aws.roles.permissions import caller_policy, verbs_of
+from sagemaker_dogbreed.aws.roles.policy import execution_policy
+from sagemaker_dogbreed.aws.roles.role import resolve_role
+from sagemaker_dogbreed.aws.spending.quotas import Quotas
 from sagemaker_dogbreed.clients import Clients
 from sagemaker_dogbreed.errors import AccountError, DogbreedError
 from sagemaker_dogbreed.specs.dataset import DatasetSpec

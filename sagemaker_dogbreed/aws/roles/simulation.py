@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sagemaker_dogbreed.aws.policy import Policy
+from sagemaker_dogbreed.aws.roles.policy import Policy
 from sagemaker_dogbreed.clients import Clients
 
 _ALLOWED = "allowed"

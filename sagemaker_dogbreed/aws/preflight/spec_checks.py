@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import attrs
 
 from sagemaker_dogbreed.aws.account import Account
-from sagemaker_dogbreed.aws.quotas import ENDPOINT, SPOT, TRAINING, WARM_POOL, Quotas, quota_name
-from sagemaker_dogbreed.aws.report import ERROR, OK, UNKNOWN, Check
+from sagemaker_dogbreed.aws.preflight.report import ERROR, OK, UNKNOWN, Check
+from sagemaker_dogbreed.aws.spending.quotas import ENDPOINT, SPOT, TRAINING, WARM_POOL, Quotas, quota_name
 from sagemaker_dogbreed.errors import DatasetError
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec

@@ -12,7 +12,7 @@ from typing import IO
 
 from sagemaker_dogbreed.data.file_stamp import FileStamp
 from sagemaker_dogbreed.data.image_file import ImageFile
-from sagemaker_dogbreed.data.sync_plan import SourceFile
+from sagemaker_dogbreed.data.versions.sync_plan import SourceFile
 from sagemaker_dogbreed.errors import DatasetError
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import attrs
 
 from sagemaker_dogbreed.container.metrics import SPLITS
-from sagemaker_dogbreed.data.manifest import MANIFEST_NAME
 from sagemaker_dogbreed.data.report import InspectionReport
+from sagemaker_dogbreed.data.versions.manifest import MANIFEST_NAME
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 
 

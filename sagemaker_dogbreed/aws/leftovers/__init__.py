@@ -1,0 +1,1 @@
+"""What the library made and is still there: listed with its cost, and swept."""

@@ -1,0 +1,1 @@
+"""Prices, what specs cost at most, and the account's limits."""
