@@ -24,6 +24,12 @@ _BLOCKED = {
     "BlockPublicPolicy": True,
     "RestrictPublicBuckets": True,
 }
+_UNFINISHED = {  # parts of uploads that were broken off are in no listing, but on the bill
+    "ID": "unfinished-uploads",
+    "Status": "Enabled",
+    "Filter": {"Prefix": ""},
+    "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+}
 _MISSING = ("404", "NoSuchBucket", "NotFound")
 _DENIED = ("403", "AccessDenied", "Forbidden")
 
@@ -42,8 +48,8 @@ def ensure_bucket(
 ) -> str:
     """Return the name of a bucket that can be used; the default one is made where it is missing.
 
-    A new bucket is encrypted and closed to the public. Calling it again, or in several processes at
-    once, ends the same.
+    A new bucket is encrypted, closed to the public, and rid of unfinished uploads after a week. Calling
+    it again, or in several processes at once, ends the same.
 
     Args:
         clients: Where.
@@ -147,6 +153,7 @@ def _create(s3: Any, name: str, account: Account) -> None:
         # Without a key of its own: S3's, which costs nothing.
         encryption = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
         s3.put_bucket_encryption(**owned, ServerSideEncryptionConfiguration={"Rules": [encryption]})
+        s3.put_bucket_lifecycle_configuration(**owned, LifecycleConfiguration={"Rules": [_UNFINISHED]})
         s3.put_bucket_tagging(**owned, Tagging={"TagSet": [{"Key": PROJECT, "Value": PROJECT_VALUE}]})
 
 

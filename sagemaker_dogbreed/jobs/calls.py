@@ -21,6 +21,7 @@ _S3_ACTIONS = {  # S3 does not tell what was missing, and its actions are not na
     "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
     "HeadBucket": "ListBucket",
     "PutBucketEncryption": "PutEncryptionConfiguration",
+    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
     "PutBucketTagging": "PutBucketTagging",
     "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
 }

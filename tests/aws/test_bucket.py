@@ -34,6 +34,8 @@ def test_the_default_bucket_is_made_in_the_sessions_region(region):
         assert s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"] == CLOSED
         rules = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
         assert rules[0]["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+        (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
+        assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
         assert s3.get_bucket_tagging(Bucket=name)["TagSet"] == [
             {"Key": "sagemaker-dogbreed:project", "Value": "sagemaker_dogbreed"}
         ]
@@ -114,6 +116,7 @@ def test_two_processes_may_make_the_bucket_at_once(stubbed, account):
     stub.add_client_error("create_bucket", "BucketAlreadyOwnedByYou", "yours", http_status_code=409)
     stub.add_response("head_bucket", {"ResponseMetadata": {"HTTPStatusCode": 200}}, OWNED)
     stub.add_response("put_bucket_encryption", {})
+    stub.add_response("put_bucket_lifecycle_configuration", {})
     stub.add_response("put_bucket_tagging", {})
     stub.add_response("get_public_access_block", {"PublicAccessBlockConfiguration": CLOSED}, OWNED)
     assert ensure_bucket(stubbed, account=account) == NAME

@@ -102,7 +102,11 @@ def _s3_operation(method: str, path: str, headers: dict[str, str]) -> str:
     if method == "GET" and "list-type" in query:
         return "ListObjectsV2"
     kind = next(
-        (word for word in ("encryption", "publicAccessBlock", "tagging", "location") if word in query),
+        (
+            word
+            for word in ("encryption", "lifecycle", "publicAccessBlock", "tagging", "location")
+            if word in query
+        ),
         "bucket",
     )
     return f"{method} {kind}"

@@ -82,6 +82,7 @@ PERMISSIONS = {
     ("s3", "HEAD bucket"): "s3:ListBucket",
     ("s3", "PUT bucket"): "s3:CreateBucket",
     ("s3", "PUT encryption"): "s3:PutEncryptionConfiguration",
+    ("s3", "PUT lifecycle"): "s3:PutLifecycleConfiguration",
     ("s3", "PUT publicAccessBlock"): "s3:PutBucketPublicAccessBlock",
     ("s3", "ListObjectsV2"): "s3:ListBucket",
     ("s3", "PutObject"): "s3:PutObject",

@@ -99,6 +99,7 @@ iam                DeleteRolePolicy             role             setup
 s3                 CreateBucket                 bucket           setup
 s3                 PutBucketTagging             bucket           setup
 s3                 PutBucketEncryption          bucket           setup  s3:PutEncryptionConfiguration
+s3                 PutBucketLifecycleConfiguration bucket        setup  s3:PutLifecycleConfiguration
 s3                 GetPublicAccessBlock         bucket           setup  s3:GetBucketPublicAccessBlock
 s3                 PutPublicAccessBlock         bucket           setup  s3:PutBucketPublicAccessBlock
 """  # noqa: E501 - a table
