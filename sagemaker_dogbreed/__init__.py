@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from sagemaker_dogbreed.analysis.prediction import ClassProbability as ClassProbability
     from sagemaker_dogbreed.analysis.prediction import Prediction as Prediction
     from sagemaker_dogbreed.analysis.prediction_sheet import draw_predictions as draw_predictions
+    from sagemaker_dogbreed.aws.leftovers.resources import Resource as Resource
+    from sagemaker_dogbreed.aws.leftovers.sweep import SweepReport as SweepReport
+    from sagemaker_dogbreed.aws.preflight.report import PreflightReport as PreflightReport
+    from sagemaker_dogbreed.aws.spending.costs import CostEstimate as CostEstimate
     from sagemaker_dogbreed.data.cartoon.dogs import draw_cartoon_dogs as draw_cartoon_dogs
     from sagemaker_dogbreed.data.cartoon.dogs import draw_dog as draw_dog
     from sagemaker_dogbreed.data.prepare import PreparedDataset as PreparedDataset
@@ -61,12 +65,18 @@ if TYPE_CHECKING:
     from sagemaker_dogbreed.specs.tuning import Objective as Objective
     from sagemaker_dogbreed.specs.tuning import TuningSpec as TuningSpec
     from sagemaker_dogbreed.specs.workflow import WorkflowSpec as WorkflowSpec
+    from sagemaker_dogbreed.workflow import Plan as Plan
+    from sagemaker_dogbreed.workflow import PlannedRequest as PlannedRequest
     from sagemaker_dogbreed.workflow import Workflow as Workflow
     from sagemaker_dogbreed.workflow import WorkflowResult as WorkflowResult
 
 _ROOMS = {
     "analysis.prediction": ("ClassProbability", "Prediction"),
     "analysis.prediction_sheet": ("draw_predictions",),
+    "aws.leftovers.resources": ("Resource",),
+    "aws.leftovers.sweep": ("SweepReport",),
+    "aws.preflight.report": ("PreflightReport",),
+    "aws.spending.costs": ("CostEstimate",),
     "data.cartoon.dogs": ("draw_cartoon_dogs", "draw_dog"),
     "data.versions.dataset": ("Dataset",),
     "data.prepare": ("PreparedDataset", "prepare"),
@@ -107,7 +117,7 @@ _ROOMS = {
     "specs.training": ("TrainingSpec",),
     "specs.tuning": ("Objective", "TuningSpec"),
     "specs.workflow": ("WorkflowSpec",),
-    "workflow": ("Workflow", "WorkflowResult"),
+    "workflow": ("Plan", "PlannedRequest", "Workflow", "WorkflowResult"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import assert_type
 
@@ -42,3 +43,19 @@ assert_type(workflow.run(session), sdb.WorkflowResult)
 workflow = sdb.Workflow(
     sdb.WorkflowSpec(dataset=sdb.DatasetSpec(source="photos"), training=training, tuning=tuning)
 )
+
+on_aws = sdb.Session.aws(role="dogs", bucket="my-bucket", region="eu-west-1", profile="work")
+assert_type(on_aws, sdb.Session)
+spot = sdb.ComputeSpec(spot=True, instance_count=2, distribution="torchrun")
+inside = sdb.NetworkSpec(subnets=["subnet-0a"], security_group_ids=["sg-0b"])
+training = sdb.TrainingSpec(compute=spot, network=inside, tags={"team": "dogs"}, input_source="manifest")
+report = on_aws.preflight(training=training, endpoint=sdb.EndpointSpec(expires_hours=8))
+assert_type(report, sdb.PreflightReport)
+report.raise_for_errors()
+assert_type(on_aws.ensure_role(training=training), str)
+assert_type(on_aws.costs(training=training), tuple[sdb.CostEstimate, ...])
+assert_type(on_aws.train(training, dataset, max_cost=5.0), sdb.TrainingJob)
+assert_type(on_aws.dataset("s3://my-bucket/data/dogs/0a/manifest.json"), sdb.Dataset)
+assert_type(on_aws.resources(), list[sdb.Resource])
+assert_type(on_aws.sweep(older_than=dt.timedelta(days=1), dry_run=False), sdb.SweepReport)
+assert_type(workflow.plan(on_aws), sdb.Plan)
