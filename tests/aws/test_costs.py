@@ -132,3 +132,12 @@ def test_specs_cost_what_their_parts_do():
         ("endpoint", None),
     ]
     assert costs_of(PriceList(), "eu-west-1") == ()
+
+
+def test_what_is_free_costs_nothing_however_long():
+    """An endpoint without an end on one's own machine is within every budget."""
+    estimate = CostEstimate(
+        what="endpoint", instance_type="ml.m5.large", count=1, hours_at_most=None, usd_per_hour=0.0
+    )
+    check_budget([estimate], 0)
+    assert estimate.usd_at_most == 0

@@ -49,7 +49,9 @@ class CostEstimate:
 
     @property
     def usd_at_most(self) -> float | None:
-        """USD for all instances; None where price or hours are not known."""
+        """USD for all instances; None where price or hours are not known. What is free stays free."""
+        if self.usd_per_hour == 0:
+            return 0.0
         if self.instance_hours_at_most is None or self.usd_per_hour is None:
             return None
         return self.instance_hours_at_most * self.usd_per_hour
@@ -138,7 +140,7 @@ def check_budget(estimates: Sequence[CostEstimate], max_cost: float) -> None:
     if not _is_amount(max_cost):
         raise SpecError(f"max_cost must be an amount of USD, 0 or more; got {max_cost!r}")
     for estimate in estimates:
-        if estimate.hours_at_most is None:
+        if estimate.hours_at_most is None and estimate.usd_at_most is None:
             raise BudgetError(
                 f"{estimate}. It is not bounded by max_cost ({max_cost:.2f} USD): set {estimate.what}."
                 "expires_hours and sweep, or leave max_cost out"
