@@ -45,20 +45,21 @@ def prepared(folder: Path, cache: Path) -> PreparedDataset:
         for class_name, paths in classes.items()
         for path in paths
     ]
-    known = {candidate.path: index.find(candidate.path) for candidate in candidates}
-    looks = {path: look for path, look in known.items() if look is not None}
-    if unknown := [path for path in known if path not in looks]:
+    known = [index.find(candidate.path) for candidate in candidates]
+    seen: dict[Path, Look] = {}
+    if unknown := [candidate.path for candidate, look in zip(candidates, known, strict=True) if look is None]:
         from concurrent.futures import ThreadPoolExecutor  # as the inspection does: only where needed
 
         threads = os.cpu_count() or 1
         parts = [unknown[number::threads] for number in range(threads)]
         with ThreadPoolExecutor(threads) as pool:
             for part, found in zip(parts, pool.map(lambda paths: [*map(hashed, paths)], parts), strict=True):
-                looks.update(zip(part, found, strict=True))
+                seen.update(zip(part, found, strict=True))
         for path in unknown:
-            index.add(path, looks[path])
+            index.add(path, seen[path])
         index.save()
-    examined = [judge(candidate, looks[candidate.path]) for candidate in candidates]
+    pairs = zip(candidates, known, strict=True)
+    examined = [judge(candidate, look or seen[candidate.path]) for candidate, look in pairs]
     images = sorted((result.image for result in examined if result.image), key=lambda image: image.key)
     report = InspectionReport(
         name="dogs",

@@ -6,8 +6,7 @@ import hashlib
 import re
 import stat
 from pathlib import Path
-
-import attrs
+from typing import NamedTuple
 
 from sagemaker_dogbreed.data.file_stamp import FileStamp
 from sagemaker_dogbreed.data.image_file import Candidate, ImageFile
@@ -28,8 +27,7 @@ _WORDS = {
 }
 
 
-@attrs.frozen(kw_only=True)
-class Look:
+class Look(NamedTuple):
     """What a file's bytes are, wherever the file lies.
 
     ``image_format`` is None if they are no usable image; then ``code`` and ``message`` say why.
@@ -46,8 +44,7 @@ class Look:
     stamp: FileStamp | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Examined:
+class Examined(NamedTuple):
     """What became of a candidate.
 
     ``image`` is None if it cannot be used; ``kind`` and ``message`` tell what was found, if anything.

@@ -14,6 +14,10 @@ from sagemaker_dogbreed import __version__
 from sagemaker_dogbreed.data.examination import Look
 from sagemaker_dogbreed.data.file_stamp import FileStamp
 
+_KINDS = (
+    (str, int, int, str, str, str, int, int, int),
+    (str, int, int, type(None), str, str, int, int, int),
+)
 _FORMAT = 1  # to be raised whenever an examination would find something else in the same bytes
 
 
@@ -118,9 +122,4 @@ class ExaminationIndex:
 
 
 def _is_entry(entry: object) -> bool:
-    kinds: tuple[Any, ...] = (str, int, int, (str, type(None)), str, str, int, int, int)
-    return (
-        isinstance(entry, list)
-        and len(entry) == len(kinds)
-        and all(isinstance(value, kind) for value, kind in zip(entry, kinds, strict=True))
-    )
+    return isinstance(entry, list) and tuple(map(type, entry)) in _KINDS

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import attrs
+from typing import NamedTuple
 
 from sagemaker_dogbreed.data.file_stamp import FileStamp
 
 
-@attrs.frozen(kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A file in a class folder, with the split whose folder it lies in; ``train`` if in none."""
 
     path: Path
@@ -18,8 +16,7 @@ class Candidate:
     class_name: str
 
 
-@attrs.frozen(kw_only=True)
-class ImageFile:
+class ImageFile(NamedTuple):
     """An image that was decoded without trouble.
 
     ``split`` is train, valid or test; ``key`` is its S3 key below the data set's prefix, such as

@@ -7,8 +7,7 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-
-import attrs
+from typing import NamedTuple
 
 from sagemaker_dogbreed.container.metrics import SPLITS
 from sagemaker_dogbreed.data import checks
@@ -23,8 +22,7 @@ from sagemaker_dogbreed.specs.dataset import CHECKS, DatasetSpec, SplitSpec
 _BATCH = 1024  # files handed to the threads at a time, so that an interruption is soon heeded
 
 
-@attrs.frozen(kw_only=True)
-class Inspection:
+class Inspection(NamedTuple):
     """The report, and the images that can be used, in order of their keys."""
 
     report: InspectionReport
@@ -96,16 +94,18 @@ def inspect(
 def _examine_all(
     candidates: Sequence[Candidate], index: ExaminationIndex, *, progress: bool
 ) -> list[Examined]:
-    looks = {candidate.path: index.find(candidate.path) for candidate in candidates}
-    unknown = [path for path, look in looks.items() if look is None]
+    known = [index.find(candidate.path) for candidate in candidates]
+    unknown = [candidate.path for candidate, look in zip(candidates, known, strict=True) if look is None]
+    seen: dict[Path, Look] = {}
     if unknown:
         try:
             for path, found in _look_at_all(unknown, index.max_pixels, progress=progress):
-                looks[path] = found
+                seen[path] = found
                 index.add(path, found)
         finally:  # what was seen before an interruption need not be seen again
             index.save()
-    return [judge(candidate, look) for candidate in candidates if (look := looks[candidate.path]) is not None]
+    pairs = zip(candidates, known, strict=True)
+    return [judge(candidate, look or seen[candidate.path]) for candidate, look in pairs]
 
 
 def _look_at_all(paths: Sequence[Path], max_pixels: int, *, progress: bool) -> Iterator[tuple[Path, Look]]:
@@ -135,7 +135,7 @@ def _divided(images: Sequence[ImageFile], split: SplitSpec, missing: Sequence[st
     divided = [image for image in images if image.split != "train"]
     for class_name, by_name in by_class.items():
         for name, part in divide(by_name, class_name, split, missing).items():
-            divided.append(attrs.evolve(by_name[name], split=part, key=object_key(part, class_name, name)))
+            divided.append(by_name[name]._replace(split=part, key=object_key(part, class_name, name)))
     return sorted(divided, key=lambda image: image.key)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-import attrs
+from typing import NamedTuple
 
 from sagemaker_dogbreed.container.metrics import SPLITS
 from sagemaker_dogbreed.errors import DatasetError
@@ -20,6 +19,8 @@ IMAGE_SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "TIFF": (".tif", ".tiff"),
 }
 """The image formats that are read, with the endings of their files' names."""
+
+_ALL_SUFFIXES = frozenset(suffix for suffixes in IMAGE_SUFFIXES.values() for suffix in suffixes)
 
 _ALIASES = {
     "train": "train", "training": "train",
@@ -35,8 +36,7 @@ _EXPECTED = (
 )
 
 
-@attrs.frozen(kw_only=True)
-class Layout:
+class Layout(NamedTuple):
     """The class folders of a data set.
 
     ``splits`` maps the splits that the tree has to their class folders, by name; a tree of plain class
@@ -51,8 +51,7 @@ class Layout:
     nested: tuple[Path, ...]
 
 
-@attrs.frozen
-class _Listing:
+class _Listing(NamedTuple):
     folders: tuple[Path, ...]
     files: tuple[Path, ...]
 
@@ -63,7 +62,7 @@ class _Listing:
 
 def has_image_suffix(path: Path) -> bool:
     """Return whether a file's name ends like that of an image."""
-    return any(path.suffix.lower() in suffixes for suffixes in IMAGE_SUFFIXES.values())
+    return path.suffix.lower() in _ALL_SUFFIXES
 
 
 def find_layout(folder: Path) -> Layout:

@@ -52,8 +52,11 @@ class Store(Protocol):
     def read(self, uri: str, max_bytes: int) -> bytes:
         """Return the content of an object that must not be longer than so many bytes."""
 
-    def objects(self, prefix_uri: str) -> Sequence[StoredObject]:
-        """Return the objects of a prefix, sorted by URI."""
+    def objects(self, prefix_uri: str, expected: Iterable[str] = ()) -> Sequence[StoredObject]:
+        """Return the objects of a prefix, sorted by URI.
+
+        ``expected`` are relative names that are probably there: many are then listed in less time.
+        """
 
     def list(self, prefix_uri: str) -> Sequence[tuple[str, int]]:
         """Return the URI and the size, bytes, of each object of a prefix, sorted by URI."""

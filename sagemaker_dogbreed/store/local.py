@@ -156,7 +156,11 @@ class LocalStore:
             raise StoreError(f"{uri} is longer than {max_bytes:,} bytes; it is not what it should be")
         return content
 
-    def objects(self, prefix_uri: str) -> Sequence[StoredObject]:
+    def objects(
+        self,
+        prefix_uri: str,
+        expected: Iterable[str] = (),  # noqa: ARG002  # a folder has no pages
+    ) -> Sequence[StoredObject]:
         """Return the objects of a prefix, sorted by URI.
 
         Raises:

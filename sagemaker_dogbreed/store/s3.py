@@ -210,14 +210,16 @@ class S3Store:
                 raise StoreError(f"{uri} is longer than {max_bytes:,} bytes; it is not what it should be")
             return bytes(answer.bytes())
 
-    def objects(self, prefix_uri: str) -> Sequence[StoredObject]:
+    def objects(self, prefix_uri: str, expected: Iterable[str] = ()) -> Sequence[StoredObject]:
         """Return the objects of a prefix, sorted by URI; markers of empty folders are none.
+
+        The pages of names that are ``expected`` are asked for at once.
 
         Raises:
             StoreError: The prefix cannot be listed, or has a key that no file name can stand for.
         """
         bucket, prefix = _prefix(prefix_uri)
-        found = list_objects(self._connections.bucket(bucket), bucket, prefix, self._client)
+        found = list_objects(self._connections.bucket(bucket), bucket, prefix, self._client, expected)
         if not found and prefix and not prefix_uri.endswith("/"):
             found = [item for item in [self._head(bucket, prefix)] if item is not None]
         return found

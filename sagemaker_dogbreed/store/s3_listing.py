@@ -1,14 +1,15 @@
-"""The objects of a bucket: listed in one pass, and deleted."""
+"""The objects of a bucket: listed, and deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_dogbreed.errors import StoreError
 from sagemaker_dogbreed.store.interface import StoredObject
 from sagemaker_dogbreed.store.location import parse_s3_uri
 from sagemaker_dogbreed.store.s3_errors import error_code, store_error
+from sagemaker_dogbreed.store.s3_ranges import list_ranges, range_ends
 from sagemaker_dogbreed.store.transfer import for_each, run
 
 if TYPE_CHECKING:
@@ -19,18 +20,20 @@ _MOST_DELETED = 1000  # in one request
 
 
 def list_objects(
-    connected: obstore.store.S3Store, bucket: str, prefix: str, client: Callable[[], Any]
+    connected: obstore.store.S3Store,
+    bucket: str,
+    prefix: str,
+    client: Callable[[], Any],
+    expected: Iterable[str],
 ) -> list[StoredObject]:
-    """Return the objects beneath a prefix, sorted by URI.
+    """Return the objects beneath a prefix, sorted by URI; ``expected`` are names it may have there.
 
     Raises:
         StoreError: They cannot be listed, or a key is one that no file name can stand for.
     """
-    import obstore
-
     start = f"s3://{bucket}/"
     try:
-        metas = obstore.list(connected, prefix or None).collect()
+        metas = list_ranges(connected, prefix or None, range_ends(bucket, prefix, expected))
     except Exception as error:
         if not error_code(error) and (uri := _unusable(client, bucket, prefix)):
             raise StoreError(
@@ -38,10 +41,8 @@ def list_objects(
                 "control characters; delete or rename it"
             ) from error
         raise store_error(error, f"list {start}{prefix}", "s3:ListBucket") from error
-    found = [
-        StoredObject(start + meta["path"], meta["size"], (meta["e_tag"] or "").strip('"')) for meta in metas
-    ]
-    found.sort()
+    told = [(start + meta["path"], meta["size"], (meta["e_tag"] or "").strip('"')) for meta in metas]
+    found = [StoredObject(*item) for item in sorted(set(told))]
     if all(item.size for item in found):
         return found
     return _without_folder_markers(connected, found, start)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import attrs
 import pytest
 
 from sagemaker_dogbreed.container.shards import unpacked
@@ -92,4 +91,4 @@ def test_a_folder_that_cannot_be_written_is_named(images: list[ImageFile], tmp_p
     """The message says where shards were to be written."""
     (tmp_path / "out").write_text("a file")
     with pytest.raises(DatasetError, match=r"shards cannot be written to .*out"):
-        pack([attrs.evolve(images[0])], tmp_path / "out", 100_000)
+        pack(images[:1], tmp_path / "out", 100_000)

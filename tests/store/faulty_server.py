@@ -94,7 +94,8 @@ class Handler(BaseHTTPRequestHandler):
     def answer_get(self, _body: bytes) -> None:
         """Send an object, or a list of objects."""
         if "list-type" in self.query:
-            prefix, after = self.query.get("prefix", ""), self.query.get("continuation-token", "")
+            prefix, start = self.query.get("prefix", ""), self.query.get("start-after", "")
+            after = self.query.get("continuation-token", start)
             keys = sorted(key for key in self.state.objects if key.startswith(prefix) and key > after)
             found, more = keys[:PAGE], keys[PAGE:]
             rest = f"<NextContinuationToken>{escape(found[-1])}</NextContinuationToken>" if more else ""

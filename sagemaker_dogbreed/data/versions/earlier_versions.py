@@ -29,7 +29,7 @@ def find_twins(store: Store, dataset_uri: str, journal: Journal) -> dict[str, st
     if (latest := journal.latest_other()) is not None:
         version, entries = latest
         uri = f"{dataset_uri}/{version}"
-        return _unchanged(uri, entries.values(), by_key(store.objects(f"{uri}/"), uri))
+        return _unchanged(uri, entries.values(), by_key(store.objects(f"{uri}/", entries), uri))
     twins: dict[str, str] = {}
     versions: dict[str, dict[str, StoredObject]] = {}
     for key, item in by_key(store.objects(f"{dataset_uri}/"), dataset_uri).items():

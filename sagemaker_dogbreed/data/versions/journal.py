@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from sagemaker_dogbreed.data.versions.manifest import Entry
+
+_KINDS = (str, int, str, str)
 
 
 class Journal:
@@ -65,14 +68,28 @@ class Journal:
 
 
 def _read(path: Path) -> dict[str, Entry]:
-    entries: dict[str, Entry] = {}
     try:
-        content = path.read_bytes()
+        lines = path.read_bytes().split(b"\n")
     except OSError:
-        return entries
-    for line in content.splitlines():
-        with contextlib.suppress(ValueError, TypeError, RecursionError):
-            entry = Entry(*json.loads(line))
-            if [type(value) for value in entry] == [str, int, str, str]:
-                entries[entry.key] = entry
+        return {}
+    entries = {}
+    for values in _parsed([line for line in lines if line]):
+        if isinstance(values, list) and tuple(map(type, values)) == _KINDS:
+            entry = Entry(*values)
+            entries[entry.key] = entry
     return entries
+
+
+def _parsed(lines: Sequence[bytes]) -> list[Any]:
+    """Return what lines hold, without those that hold nothing; in one go, or else each by itself."""
+    try:
+        found: list[Any] = json.loads(b"[%s]" % b",".join(lines))
+        if len(found) == len(lines):
+            return found
+    except (ValueError, RecursionError):
+        pass
+    found = []
+    for line in lines:
+        with contextlib.suppress(ValueError, RecursionError):
+            found.append(json.loads(line))
+    return found

@@ -28,7 +28,7 @@ def load_dataset(store: Store, manifest_uri: str) -> Dataset:
     manifest = Manifest.from_json(store.read(manifest_uri, LARGEST_MANIFEST), manifest_uri)
     if not uri.endswith(f"/{manifest.version}") or not _is_of(manifest):
         raise DatasetError(f"{manifest_uri} is not the manifest of the version it lies beneath")
-    listing = by_key(store.objects(f"{uri}/"), uri)
+    listing = by_key(store.objects(f"{uri}/", (entry.key for entry in manifest.entries)), uri)
     for entry in manifest.entries:
         if not is_there(entry, listing):
             raise DatasetError(f"{uri}/{entry.key} is missing or was replaced; upload the data set again")

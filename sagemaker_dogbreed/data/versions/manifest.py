@@ -99,7 +99,9 @@ def channel_manifest(uri: str, split: str, keys: Iterable[str]) -> bytes:
     """
     prefix = f"{split}/"
     names = [key[len(prefix) :] for key in keys if key.startswith(prefix)]
-    return json.dumps([{"prefix": f"{uri}/{prefix}"}, *names], ensure_ascii=False, indent=0).encode()
+    # A line for each, as with an indent, but an indent takes ten times as long.
+    whole = [{"prefix": f"{uri}/{prefix}"}, *names]
+    return json.dumps(whole, ensure_ascii=False, separators=(",\n", ": ")).encode()
 
 
 def _entry(item: Mapping[str, Any]) -> Entry:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from sagemaker_dogbreed.container.metrics import SPLITS
 from sagemaker_dogbreed.data.file_stamp import FileStamp
 from sagemaker_dogbreed.data.prepare import PreparedDataset
 from sagemaker_dogbreed.data.versions.dataset import Dataset, channel_uris, dataset_uri
-from sagemaker_dogbreed.data.versions.earlier_versions import find_twins
 from sagemaker_dogbreed.data.versions.journal import Journal
 from sagemaker_dogbreed.data.versions.manifest import (
     LARGEST_MANIFEST,
@@ -69,7 +67,10 @@ def sync(
         _Upload(prepared, store, uri, journal, shards).run(progress=progress)
     finally:
         journal.close()
-    shutil.rmtree(shards, ignore_errors=True)
+    if spec.shard_size_mb is not None:
+        import shutil
+
+        shutil.rmtree(shards, ignore_errors=True)
     return Dataset(
         name=prepared.name,
         version=version,
@@ -88,8 +89,8 @@ class _Upload:
         self, prepared: PreparedDataset, store: Store, uri: str, journal: Journal, shards: Path
     ) -> None:
         self.prepared, self.store, self.uri, self.journal, self.shards = prepared, store, uri, journal, shards
-        self.listing = by_key(store.objects(f"{uri}/"), uri)
         self.noted = journal.read()
+        self.listing = by_key(store.objects(f"{uri}/", self.noted), uri)
 
     def run(self, *, progress: bool) -> None:
         known = dict(self.noted)
@@ -97,6 +98,8 @@ class _Upload:
         refuse_strays(self.uri, (file.key for file in files), self.listing)
         todo = plan(files, self.listing, known)
         if todo.uploads:
+            from sagemaker_dogbreed.data.versions.earlier_versions import find_twins
+
             twins = find_twins(self.store, self.uri.rpartition("/")[0], self.journal)
             todo = plan(files, self.listing, known, twins)
         for entry in todo.done.values():

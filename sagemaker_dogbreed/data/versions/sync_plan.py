@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import attrs
-
 from sagemaker_dogbreed.container.metrics import SPLITS
 from sagemaker_dogbreed.data.file_stamp import FileStamp
 from sagemaker_dogbreed.data.versions.manifest import Entry
@@ -32,8 +30,7 @@ class SourceFile(NamedTuple):
     stamp: FileStamp | None
 
 
-@attrs.frozen(kw_only=True)
-class SyncPlan:
+class SyncPlan(NamedTuple):
     """``done`` are the objects that are right as they are, ``copies`` pairs of a file and its twin's URI."""
 
     done: dict[str, Entry]
