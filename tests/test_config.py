@@ -52,7 +52,11 @@ trainings = st.builds(
     learning_rate=learning_rates,
     image_size=st.none() | st.integers(16, 2048),
     compute=st.builds(ComputeSpec, volume_size_gb=st.integers(1, 16384)),
-    environment=st.dictionaries(st.from_regex("[B-R][A-Z_]{0,9}", fullmatch=True), texts),
+    environment=st.dictionaries(
+        st.from_regex("[B-R][A-Z_]{0,9}", fullmatch=True),
+        texts.filter(lambda text: "\0" not in text),
+        max_size=40,
+    ),
     debugger=st.none() | st.builds(DebuggerSpec, rules=st.just(("Overfit", "Overtraining"))),
     profiler=st.none() | st.builds(ProfilerSpec, interval_milliseconds=st.sampled_from([100, 60_000])),
 )
