@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from sagemaker_dogbreed.errors import JobFailedError as JobFailedError
     from sagemaker_dogbreed.errors import JobStoppedError as JobStoppedError
     from sagemaker_dogbreed.errors import MissingExtraError as MissingExtraError
+    from sagemaker_dogbreed.errors import NameTakenError as NameTakenError
     from sagemaker_dogbreed.errors import PreflightError as PreflightError
     from sagemaker_dogbreed.errors import SpecError as SpecError
     from sagemaker_dogbreed.errors import StoreError as StoreError
@@ -99,6 +100,7 @@ _ROOMS = {
         "JobFailedError",
         "JobStoppedError",
         "MissingExtraError",
+        "NameTakenError",
         "PreflightError",
         "SpecError",
         "StoreError",

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from typing import Any
 
 from sagemaker_dogbreed.aws.leftovers.resources import Resource, resources
 from sagemaker_dogbreed.aws.leftovers.sweep import SweepReport, sweep
-from sagemaker_dogbreed.aws.preflight.report import PreflightReport
+from sagemaker_dogbreed.aws.preflight.checks import guarded
+from sagemaker_dogbreed.aws.preflight.report import OK, Check, PreflightReport
+from sagemaker_dogbreed.aws.roles.role_creation import DEFAULT_NAME
 from sagemaker_dogbreed.aws.spending.costs import CostEstimate, costs_of
+from sagemaker_dogbreed.errors import SpecError
 from sagemaker_dogbreed.places.place import Place
+from sagemaker_dogbreed.readiness import check_backbone, check_training
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
@@ -46,9 +51,23 @@ class AccountVerbs:
     ) -> PreflightReport:
         """Check what specs need before money is spent: nothing is made, changed or submitted.
 
-        On AWS: credentials, role, permissions, bucket and region, images, quotas, data set.
+        The specs themselves: whether this version runs them here, and finds weights and backbone. On
+        AWS also credentials, role, permissions, bucket and region, images, quotas; and the data set.
         """
-        return self.place.preflight(dataset=dataset, training=training, tuning=tuning, endpoint=endpoint)
+        found = self.place.preflight(dataset=dataset, training=training, tuning=tuning, endpoint=endpoint)
+        specs = guarded("specs", self._check_specs, training, tuning, endpoint)
+        return PreflightReport((*specs, *found.checks))
+
+    def _check_specs(
+        self, training: TrainingSpec | None, tuning: TuningSpec | None, endpoint: EndpointSpec | None
+    ) -> Iterator[Check]:
+        self.place.check_specs(training=training, endpoint=endpoint)
+        if training is not None:
+            check_training(
+                training, self.place.store, runs_aws_rules=self.place.runs_aws_rules, tuning=tuning
+            )
+            check_backbone(training)
+        yield Check("specs", OK, "this version runs what they ask for")
 
     def iam_policy(
         self,
@@ -68,12 +87,13 @@ class AccountVerbs:
 
     def ensure_role(
         self,
-        name: str = "sagemaker-dogbreed",
+        name: str = DEFAULT_NAME,
         *,
         dataset: DatasetSpec | None = None,
         training: TrainingSpec | None = None,
         endpoint: EndpointSpec | None = None,
         managed: bool = False,
+        adopt: bool = False,
     ) -> str:
         """Make the execution role, or bring it up to date; it is the session's from now on.
 
@@ -84,6 +104,7 @@ class AccountVerbs:
             endpoint: What the role must allow to be served; default: an EndpointSpec as it is.
             managed: Attach AmazonSageMakerFullAccess and AmazonS3FullAccess instead of the least that
                 the specs need.
+            adopt: Change a role, too, that the library did not make: add the policy, trust SageMaker.
 
         Returns:
             The role's ARN.
@@ -94,7 +115,7 @@ class AccountVerbs:
         """
         training, endpoint = training or TrainingSpec(), endpoint or EndpointSpec()
         policy = self.iam_policy(dataset=dataset, training=training, endpoint=endpoint)
-        return self.place.ensure_role(name, policy, managed=managed)
+        return self.place.ensure_role(name, policy, managed=managed, adopt=adopt)
 
     def resources(self) -> list[Resource]:
         """Return what the library made and is still there, and what it costs an hour.
@@ -118,8 +139,12 @@ class AccountVerbs:
             dry_run: Only say what would be deleted.
 
         Raises:
+            SpecError: ``older_than`` is no timedelta.
             AccountError: SageMaker refuses to list; the permission that is missing is named.
         """
+        given: object = older_than
+        if given is not None and not (isinstance(given, dt.timedelta) and given >= dt.timedelta(0)):
+            raise SpecError(f"older_than must be a datetime.timedelta of 0 or more, got {older_than!r}")
         return sweep(
             self.place.clients,
             prices=self.place.prices,

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from sagemaker_dogbreed.errors import AccountError
+
 if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
+
+NO_REGION = "no AWS region is set: give Session.aws(region=...) or --region, or set AWS_DEFAULT_REGION"
 
 
 @attrs.frozen(kw_only=True)
@@ -63,7 +67,7 @@ class Clients:
         with self._lock:
             if (service, region) not in self._clients:
                 session: Any = self._current()  # boto3's types know services by literal names only
-                made = session.client(service, region_name=region, config=self._config)
+                made = _made(session, service, region, self._config)
                 self._clients[service, region] = made
             return self._clients[service, region]
 
@@ -93,3 +97,12 @@ class Clients:
         if self._session is None:
             self._session = self._new_session()
         return self._session
+
+
+def _made(session: Any, service: str, region: str | None, config: Config | None) -> Any:
+    from botocore.exceptions import NoRegionError
+
+    try:
+        return session.client(service, region_name=region, config=config)
+    except NoRegionError as error:
+        raise AccountError(NO_REGION) from error

@@ -21,6 +21,7 @@
     │   ├── JobStoppedError             the job was stopped before it had a result
     │   └── WaitTimeoutError            the caller's patience ended; the job goes on
     └── EndpointError
+        ├── NameTakenError              there is an endpoint, config or model of the name already
         ├── EndpointFailedError         the endpoint did not come into service
         └── InvocationError             the endpoint refused or failed to answer a request
 
@@ -194,6 +195,10 @@ class EndpointError(DogbreedError):
     def __init__(self, message: str, *, remaining: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(message)
         self.remaining = tuple(remaining)
+
+
+class NameTakenError(EndpointError):
+    """There is an endpoint, an endpoint config or a model of the name already."""
 
 
 class EndpointFailedError(EndpointError):

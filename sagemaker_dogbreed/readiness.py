@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from sagemaker_dogbreed.errors import EndpointError, JobError, SpecError, StoreError, UnsupportedError
-from sagemaker_dogbreed.jobs.trouble import is_missing
+from sagemaker_dogbreed.container import hparams
+from sagemaker_dogbreed.errors import (
+    EndpointError,
+    JobError,
+    NameTakenError,
+    SpecError,
+    StoreError,
+    UnsupportedError,
+)
+from sagemaker_dogbreed.jobs.calls import explain
+from sagemaker_dogbreed.jobs.trouble import AWS_ERRORS, kind_of
 from sagemaker_dogbreed.specs.training import TrainingSpec
 from sagemaker_dogbreed.specs.tuning import TuningSpec
 from sagemaker_dogbreed.store.interface import Store
@@ -63,12 +72,48 @@ def check_training(
         )
 
 
-def check_checkpoints(store: Store, checkpoint_uri: str, job_name: str) -> None:
-    """Check that an earlier job left checkpoints to go on from.
+def check_backbone(spec: TrainingSpec) -> None:
+    """Check that a backbone is one of torchvision's, where torchvision is installed; that takes seconds.
 
     Raises:
-        JobError: There are none.
+        SpecError: There is none of the name; the message has the nearest ones.
     """
+    if importlib.util.find_spec("torchvision") is None:
+        return
+    from sagemaker_dogbreed.container import model
+
+    try:
+        model.check_backbone(spec.backbone)
+    except ValueError as error:
+        raise SpecError(str(error)) from None
+
+
+def check_resumption(
+    spec: TrainingSpec, store: Store, checkpoint_uri: str, job_name: str, earlier: Mapping[str, str]
+) -> None:
+    """Check that an earlier job left checkpoints to go on from, and was of the same spec.
+
+    Args:
+        spec: What is to be trained.
+        store: Where the checkpoints are.
+        checkpoint_uri: Their prefix.
+        job_name: The earlier job's name.
+        earlier: Its hyperparameters.
+
+    Raises:
+        JobError: There are none, or they would not fit.
+    """
+    asked = spec.hyperparameters.to_strings()
+    changed = [
+        f"{name} (was {earlier[name]}, is {asked.get(name, 'not given')})"
+        for name in hparams.names()
+        if name not in hparams.FREE_TO_CHANGE and name in earlier and earlier[name] != asked.get(name)
+    ]
+    if changed:
+        raise JobError(
+            f"training job {job_name!r} was of another spec, and its checkpoints do not fit: "
+            f"{', '.join(changed)}. Use the same values, or leave resume_from out to start from the beginning"
+        )
     if not store.list(checkpoint_uri):
         raise JobError(
             f"training job {job_name!r} left no checkpoints to resume from at {checkpoint_uri}; "
@@ -80,7 +125,8 @@ def check_endpoint_name(sagemaker: Any, name: str) -> None:
     """Check that a name is free for an endpoint, its config and its model.
 
     Raises:
-        EndpointError: One of them exists.
+        NameTakenError: One of them exists.
+        EndpointError: SageMaker does not tell.
     """
     lookups = (
         ("an endpoint", sagemaker.describe_endpoint, "EndpointName"),
@@ -90,11 +136,13 @@ def check_endpoint_name(sagemaker: Any, name: str) -> None:
     for what, describe, parameter in lookups:
         try:
             describe(**{parameter: name})
-        except ClientError as error:
-            if is_missing(error):
+        except AWS_ERRORS as error:
+            if kind_of(error) == "missing":
                 continue
-            raise EndpointError(f"whether there is {what} {name!r} cannot be told: {error}") from error
-        raise EndpointError(
-            f"endpoint {name!r} was not created: there is {what} of this name already; "
-            f"delete it (python -m sagemaker_dogbreed delete {name}) or choose another name"
+            raise EndpointError(
+                f"whether there is {what} {name!r} cannot be told: {explain(error)}"
+            ) from error
+        raise NameTakenError(
+            f"endpoint {name!r} was not created: there is {what} of this name already; choose another name, "
+            f"or, if nobody needs it, delete it: session.predictor({name!r}).delete(), or the command delete"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -18,12 +19,13 @@ from sagemaker_dogbreed.jobs.submission import submit
 from sagemaker_dogbreed.jobs.training_job import ModelArtifact, TrainingJob
 from sagemaker_dogbreed.places.place import Place
 from sagemaker_dogbreed.predictor import Predictor
-from sagemaker_dogbreed.readiness import check_checkpoints, check_endpoint_name, check_training
+from sagemaker_dogbreed.readiness import check_endpoint_name, check_resumption, check_training
 from sagemaker_dogbreed.requests.channels import Channel
 from sagemaker_dogbreed.requests.names import unique_name
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
+from sagemaker_dogbreed.store.location import parse_s3_uri
 
 HOME_VARIABLE = "SAGEMAKER_DOGBREED_HOME"
 DEFAULT_HOME = ".sagemaker_dogbreed"
@@ -88,8 +90,14 @@ class Session(AccountVerbs):
                 ``.sagemaker_dogbreed`` in the working directory.
 
         Raises:
-            MissingExtraError: A package of the ``aws`` extra is not installed.
+            StoreError: The bucket's name is none.
+            SpecError: ``bucket_owner`` is no account.
+            AccountError: There is no such profile.
         """
+        if bucket is not None:
+            parse_s3_uri(f"s3://{bucket}/")
+        if bucket_owner is not None and not re.fullmatch(r"\d{12}", bucket_owner):
+            raise SpecError(f"bucket_owner must be an account's 12 digits, got {bucket_owner!r}")
         from sagemaker_dogbreed.aws.connection import connect
         from sagemaker_dogbreed.places.aws import AwsPlace
 
@@ -118,8 +126,8 @@ class Session(AccountVerbs):
         prepared = prepare(spec, self._cache_dir, progress=progress)
         return sync(prepared, self.store, self.bucket, cache_dir=self._cache_dir, progress=progress)
 
-    def dataset(self, manifest_uri: str) -> Dataset:
-        """Return a data set that was uploaded earlier, here or elsewhere, by the URI of its manifest.
+    def dataset(self, uri: str) -> Dataset:
+        """Return a data set that was uploaded earlier, here or elsewhere, by its URI or its manifest's.
 
         All of it must still be there, unchanged, and nothing beside it.
 
@@ -129,7 +137,8 @@ class Session(AccountVerbs):
         """
         from sagemaker_dogbreed.data.versions.load import load_dataset
 
-        return load_dataset(self.store, manifest_uri)
+        _expect(uri, str, "dataset")
+        return load_dataset(self.store, uri)
 
     def train(
         self,
@@ -152,19 +161,27 @@ class Session(AccountVerbs):
             BudgetError: It may cost more, or its price is not known.
             UnsupportedError: The spec asks for what is not carried out yet.
             SpecError: The weights file does not exist.
+            DatasetError: Objects of the data set were replaced, removed or added since its upload.
             AccountError: Role or bucket cannot be had.
             ImageUriError: AWS has no image as the spec asks for.
             StoreError: Code or weights cannot be uploaded.
-            JobError: There is nothing to resume from, or SageMaker refused the request; with its reason.
+            JobError: There is nothing to resume from, it was of another spec, or SageMaker refused the
+                request; with its reason.
         """
         _expect(spec, TrainingSpec, "train")
         _expect(dataset, Dataset, "train")
         check_training(spec, self.store, runs_aws_rules=self.place.runs_aws_rules)
+        self.place.check_specs(training=spec)
         if max_cost is not None:
             check_budget(self.costs(training=spec), max_cost)
         if resume_from is not None:
-            self.training_job(resume_from).describe()
-            check_checkpoints(self.store, self.drafts.checkpoint_uri(resume_from), resume_from)
+            earlier = self.training_job(resume_from).describe().get("HyperParameters", {})
+            uri = self.drafts.checkpoint_uri(resume_from)
+            check_resumption(spec, self.store, uri, resume_from, earlier)
+        bucket = parse_s3_uri(dataset.uri)[0]
+        if bucket != self.bucket:
+            self.place.check_bucket(bucket)
+        self.dataset(dataset.manifest_uri)  # what was tampered with since the upload does not train
         name = unique_name(spec.name or "dogbreed")
         channels = data_channels(dataset.uri, spec.input_source)
         if spec.weights_source is not None:
@@ -206,6 +223,7 @@ class Session(AccountVerbs):
         """
         _expect(spec, EndpointSpec, "deploy")
         _expect(model, ModelArtifact, "deploy")
+        self.place.check_specs(endpoint=spec)
         if max_cost is not None:
             check_budget(self.costs(endpoint=spec), max_cost)
         name = spec.name or unique_name("dogbreed")
@@ -232,6 +250,7 @@ class Session(AccountVerbs):
             StoreError: There is no such artifact, or the file cannot be written.
             ArchiveError: The archive is damaged or unsafe, or the folder exists; nothing is left of it.
         """
+        _expect(model, ModelArtifact, "download")
         path = Path(destination)
         if not extract:
             self.store.get_file(model.uri, path)

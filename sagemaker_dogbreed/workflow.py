@@ -150,6 +150,7 @@ class Workflow:
             runs_aws_rules=session.place.runs_aws_rules,
             tuning=self.spec.tuning,
         )
+        session.place.check_specs(training=self.spec.training, endpoint=endpoint)
         # What has no image, or no patches, is told now and not when the training is paid for.
         session.place.training_image(self.spec.training)
         if endpoint is not None:

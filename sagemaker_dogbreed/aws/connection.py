@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from sagemaker_dogbreed import __version__
@@ -24,12 +25,13 @@ def connect(*, region: str | None = None, profile: str | None = None) -> Clients
     Calls are retried with boto3's adaptive mode, which slows down while AWS throttles.
 
     Args:
-        region: AWS region; default: as boto3 finds it.
+        region: AWS region; default: ``AWS_DEFAULT_REGION``, ``AWS_REGION``, or as boto3 finds it.
         profile: Profile of the AWS configuration; default: as boto3 finds it.
 
     Raises:
         AccountError: There is no such profile.
     """
+    region = region or os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")
     clients = Clients(
         lambda: _session(region, profile), access=lambda: access_from_environment(region, profile)
     )

@@ -29,6 +29,8 @@ From https://github.com/aws/deep-learning-containers, ``docs/src/data``, read in
 """
 
 _FIRST_LISTED = (2, 6)
+_PYTHON = re.compile(r"-py3(\d+)")
+_OLDEST_PYTHON = 11
 _GRAVITON = re.compile(r"ml\.[a-z]+\d+g[a-z]*\.")  # m7g, c6gn: Arm processors, with images of their own
 
 
@@ -98,6 +100,12 @@ def _retrieve(
             f"AWS has no {what} in {region}: {_reason(error)}. Choose another framework_version or region, "
             "or name an image of your own with image_uri"
         ) from error
+    python = _PYTHON.search(str(found))
+    if python is not None and int(python.group(1)) < _OLDEST_PYTHON:
+        raise ImageUriError(
+            f"AWS's {what} has Python 3.{python.group(1)}, and the bundled scripts need 3.{_OLDEST_PYTHON}: "
+            "choose framework_version 2.3.0 or newer, or name an image of your own with image_uri"
+        )
     return str(found)
 
 

@@ -8,7 +8,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from sagemaker_dogbreed.errors import AccountError, SpecError
+from sagemaker_dogbreed.errors import AccountError, EndpointError, NameTakenError, SpecError
 
 if TYPE_CHECKING:
     from sagemaker_dogbreed.session import Session
@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 
 AWS_OPTIONS = ("region", "profile", "role", "bucket")
 """Options that only AWS has a use for."""
+
+
+def hours(text: str) -> dt.timedelta:
+    """Read a number of hours; argparse tells what is none."""
+    try:
+        found = dt.timedelta(hours=float(text))
+    except OverflowError:
+        raise ValueError(text) from None
+    if found < dt.timedelta(0):
+        raise ValueError(text)
+    return found
 
 
 def _session(arguments: argparse.Namespace) -> Session:
@@ -93,18 +104,21 @@ def schema(_arguments: argparse.Namespace) -> None:
 
 def list_all(arguments: argparse.Namespace) -> None:
     """List training jobs and endpoints with their states."""
+    from sagemaker_dogbreed.jobs.calls import reported
+
     session = _session(arguments)
     sagemaker = session.clients.sagemaker
-    jobs = [
-        f"training job  {job['TrainingJobStatus']:<11} {job['TrainingJobName']}"
-        for page in sagemaker.get_paginator("list_training_jobs").paginate()
-        for job in page["TrainingJobSummaries"]
-    ]
-    endpoints = [
-        f"endpoint      {endpoint['EndpointStatus']:<11} {endpoint['EndpointName']}"
-        for page in sagemaker.get_paginator("list_endpoints").paginate()
-        for endpoint in page["Endpoints"]
-    ]
+    with reported(AccountError, "jobs and endpoints cannot be listed"):
+        jobs = [
+            f"training job  {job['TrainingJobStatus']:<11} {job['TrainingJobName']}"
+            for page in sagemaker.get_paginator("list_training_jobs").paginate()
+            for job in page["TrainingJobSummaries"]
+        ]
+        endpoints = [
+            f"endpoint      {endpoint['EndpointStatus']:<11} {endpoint['EndpointName']}"
+            for page in sagemaker.get_paginator("list_endpoints").paginate()
+            for endpoint in page["Endpoints"]
+        ]
     print("\n".join([*jobs, *endpoints]) or f"no training jobs and no endpoints in {session.store}")
 
 
@@ -146,9 +160,16 @@ def predict(arguments: argparse.Namespace) -> None:
 
 def delete(arguments: argparse.Namespace) -> None:
     """Delete an endpoint with its config and model."""
-    predictor = _session(arguments).predictor(arguments.endpoint)
-    predictor.describe()
-    predictor.delete()
+    from sagemaker_dogbreed.readiness import check_endpoint_name
+
+    session = _session(arguments)
+    predictor = session.predictor(arguments.endpoint)
+    try:
+        check_endpoint_name(session.clients.sagemaker, arguments.endpoint)
+    except NameTakenError:
+        predictor.delete()
+    else:
+        raise EndpointError(f"there is no endpoint {arguments.endpoint!r}, nor a config or model so named")
     print(f"Endpoint {arguments.endpoint} is deleted")
 
 
@@ -160,9 +181,8 @@ def resources(arguments: argparse.Namespace) -> None:
 
 def sweep(arguments: argparse.Namespace) -> None:
     """Delete what has expired or is old, or say what would be deleted."""
-    hours = arguments.older_than
     report = _session(arguments).sweep(
-        older_than=None if hours is None else dt.timedelta(hours=hours),
+        older_than=arguments.older_than,
         stop_jobs=arguments.stop_jobs,
         dry_run=not arguments.yes,
     )

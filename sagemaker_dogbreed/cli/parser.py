@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     resources.set_defaults(command=commands.resources)
 
     sweep = words.add_parser("sweep", help="delete what has expired; only shows it, without --yes")
-    sweep.add_argument("--older-than", type=float, metavar="HOURS", help="and what was made earlier")
+    sweep.add_argument("--older-than", type=commands.hours, metavar="HOURS", help="and what was made earlier")
     sweep.add_argument("--stop-jobs", action="store_true", help="and stop training jobs, end warm pools")
     sweep.add_argument("--yes", action="store_true", help="delete; without it nothing is deleted")
     sweep.set_defaults(command=commands.sweep)

@@ -17,11 +17,10 @@ from typing import Any
 import torch
 
 from sagemaker_dogbreed.container import log
+from sagemaker_dogbreed.container.hparams import FREE_TO_CHANGE
 
 _KEPT = 2
 _NAME = re.compile(r"checkpoint-(\d+)-([0-9a-f]{16})\.pt")
-# These may change from one run to the next without changing what an epoch computes.
-_FREE = {"epochs", "num_workers", "patience"}
 
 
 class CheckpointError(Exception):
@@ -53,7 +52,9 @@ class CheckpointStore:
 
     def __init__(self, folder: Path, configuration: Mapping[str, Any]) -> None:
         self.folder = folder
-        self.configuration = {name: value for name, value in configuration.items() if name not in _FREE}
+        self.configuration = {
+            name: value for name, value in configuration.items() if name not in FREE_TO_CHANGE
+        }
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint and remove those that are no longer needed."""

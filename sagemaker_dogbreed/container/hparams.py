@@ -26,6 +26,10 @@ def _hyperparameter(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+FREE_TO_CHANGE = frozenset({"epochs", "num_workers", "patience"})
+"""What may change from one run to the next without changing what an epoch computes."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
     """What the bundled training script can be told; every value is checked on creation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from sagemaker_dogbreed.data.archive import extract
@@ -23,4 +24,9 @@ def unpack_model(archive: Path, destination: Path) -> Path:
     """
     if destination.exists():
         raise ArchiveError(f"{destination} exists already; name a folder that does not, or remove it")
-    return extract(archive, destination, max_files=_MOST_FILES, max_total_bytes=_MOST_BYTES, progress=False)
+    destination.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=destination.absolute().parent, prefix=".unpacking-") as folder:
+        content = Path(folder) / "content"
+        extract(archive, content, max_files=_MOST_FILES, max_total_bytes=_MOST_BYTES, progress=False)
+        content.rename(destination)
+    return destination

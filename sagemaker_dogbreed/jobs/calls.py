@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError, NoRegionError
 
+from sagemaker_dogbreed.clients import NO_REGION
 from sagemaker_dogbreed.errors import DogbreedError
 from sagemaker_dogbreed.jobs.diagnosis import diagnose
 from sagemaker_dogbreed.jobs.trouble import AWS_ERRORS, details, kind_of
@@ -79,7 +80,7 @@ def explain(error: BaseException) -> str:
     code, message = details(error)
     step = _STEPS.get(kind_of(error))
     if isinstance(error, NoRegionError):
-        return "no AWS region is set; give it: Session.aws(region=...), or AWS_REGION"
+        return NO_REGION
     if step is not None:
         return f"{cause_of(error)}; {step}"
     if not isinstance(error, ClientError):

@@ -102,8 +102,8 @@ _REASONS = (
         r"[Dd]ata download failed|No S3 objects|[Cc]ould not find (?:model )?data|NoSuchKey|NoSuchBucket"
         r"|input channel|S3 (?:prefix|object|URI).{0,200}(?:not found|not exist|invalid)|does not match any"
         r"|[Cc]heckpoint download failed|no such object",
-        "nothing can be read at a channel's S3 URI: check that the data set is still there and in the job's "
-        "region, and upload it again with session.upload(); job.describe()['InputDataConfig'] lists the URIs",
+        "nothing can be read at an S3 URI: check that the data set (of an endpoint: the model artifact) is "
+        "still there and in the same region, and upload it again with session.upload() or train again",
     ),
     _Rule(
         "health_check",
@@ -145,9 +145,9 @@ _SCRIPT = r"AlgorithmError|ExecuteUserScriptError|ExitCode|[Ee]xit [Cc]ode|Insta
 _TOOLKIT = r"[Ff]ramework [Ee]rror|CannotStartContainer"
 _SCRIPT_STEP = (
     "the training script failed: the traceback and the last log lines say where; after mending the cause "
-    "train again, with resume_from= and the job's name to go on from its checkpoints"
+    "train again; a job that had checkpoints can be gone on from with resume_from= and its name"
 )
-_UNKNOWN_STEP = "see the reason above, and the whole log: job.logs(), or CloudWatch in the console"
+_UNKNOWN_STEP = "see the reason above, and the whole log (of a job: job.logs())"
 
 
 def diagnose(

@@ -103,7 +103,9 @@ class EndpointRemoval:
         config = _described(sagemaker.describe_endpoint_config, EndpointConfigName=name)
         variants = config.get("ProductionVariants", ())
         self._config = name
-        self._models = tuple(variant["ModelName"] for variant in variants if variant.get("ModelName"))
+        found = tuple(variant["ModelName"] for variant in variants if variant.get("ModelName"))
+        # Without its config an endpoint does not tell its model; the library gives all three one name.
+        self._models = found or (() if config or self._endpoint is None else (self._endpoint,))
         self._is_found = True
 
     def _ask(self, sagemaker: Any) -> bool:

@@ -11,6 +11,7 @@ from sagemaker_dogbreed.store.local import LocalStore
 from sagemaker_dogbreed.store.location import parse_s3_uri
 
 _INTERVAL = 1.0  # seconds between looks at the folder
+_REST = 0.15  # seconds for which a file must not have changed; quick epochs soon replace theirs
 
 _Seen = tuple[int, int, int]
 
@@ -51,14 +52,16 @@ class CheckpointSync:
         """
         if not final and time.monotonic() < self._next_look:
             return
-        self._next_look = time.monotonic() + _INTERVAL
         now = self._look()
+        is_changing = False
         for path, seen in now.items():
             at_rest = final or self._last_look.get(path) == seen
             if at_rest and self._stored.get(path) != seen:
                 self._put(path)
                 self._stored[path] = seen
+            is_changing |= not at_rest
         self._last_look = now
+        self._next_look = time.monotonic() + (_REST if is_changing else _INTERVAL)
 
     def _put(self, path: Path) -> None:
         copy = self._folder.with_name(f".{uuid.uuid4().hex}")

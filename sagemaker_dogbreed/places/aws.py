@@ -16,10 +16,10 @@ from sagemaker_dogbreed.aws.preflight.preflight import Image, preflight
 from sagemaker_dogbreed.aws.preflight.report import PreflightReport
 from sagemaker_dogbreed.aws.roles.policy import Policy, execution_policy
 from sagemaker_dogbreed.aws.roles.role import find_role, resolve_role
-from sagemaker_dogbreed.aws.roles.role_creation import ensure_role
+from sagemaker_dogbreed.aws.roles.role_creation import ensure_role, own_role
 from sagemaker_dogbreed.aws.spending.pricing import Prices
-from sagemaker_dogbreed.clients import Clients
-from sagemaker_dogbreed.errors import AccountError
+from sagemaker_dogbreed.clients import NO_REGION, Clients
+from sagemaker_dogbreed.errors import AccountError, UnsupportedError
 from sagemaker_dogbreed.jobs.polling import Poller
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
@@ -69,11 +69,11 @@ class AwsPlace:
         with self._lock:
             if self._given_role is not None:
                 return resolve_role(self.clients, self._given_role)
-            found = find_role(self.clients)
+            found = find_role(self.clients) or own_role(self.clients)
         if found is None:
             raise AccountError(
-                "no execution role is known: give Session.aws(role=...), set AWS_ROLE_ARN, or have one made "
-                "with session.ensure_role()"
+                "no execution role is known: give Session.aws(role=...) or --role, set AWS_ROLE_ARN, or "
+                "have one made with session.ensure_role() or the command role"
             )
         return found
 
@@ -120,6 +120,26 @@ class AwsPlace:
             AccountError: It does not; the message says what is wrong, and the way out.
         """
         check_bucket(self.clients, name, account=self.account, owner=self._bucket_owner)
+
+    def check_specs(
+        self,
+        *,
+        training: TrainingSpec | None = None,
+        endpoint: EndpointSpec | None = None,  # noqa: ARG002 - AWS has what endpoints can ask for
+    ) -> None:
+        """Check that SageMaker Debugger would have something to read.
+
+        Raises:
+            UnsupportedError: Its hook is in none of AWS's images that the training script runs on.
+        """
+        if training is None or training.debugger is None or training.image_uri is not None:
+            return
+        if training.debugger.backend == "aws":
+            raise UnsupportedError(
+                "training.debugger with backend: aws needs smdebug in the image. AWS's have it up to PyTorch "
+                "2.0 only, with a Python too old for the training script: name an image of your own that has "
+                "it with training.image_uri, or leave it out with --set training.debugger=null"
+            )
 
     def planned(self) -> PlannedDefaults:
         """Return what requests will name, without making a bucket and with words for what is not known."""
@@ -170,13 +190,15 @@ class AwsPlace:
             self.account, bucket, dataset=dataset, training=training, endpoint=endpoint, images=images
         )
 
-    def ensure_role(self, name: str, policy: Policy, *, managed: bool) -> str:
+    def ensure_role(self, name: str, policy: Policy, *, managed: bool, adopt: bool) -> str:
         """Make an execution role, or bring it up to date, use it from now on, and return its ARN.
 
         Raises:
             AccountError: IAM refuses, or the role is somebody else's.
         """
-        arn = ensure_role(self.clients, name, policy, partition=self.account.partition, managed=managed)
+        arn = ensure_role(
+            self.clients, name, policy, partition=self.account.partition, managed=managed, adopt=adopt
+        )
         with self._lock:
             self._given_role = arn
             vars(self).pop("role", None)
@@ -191,7 +213,7 @@ class AwsPlace:
         """
         region = self.clients.session.region_name
         if region is None:
-            raise AccountError("no AWS region is set: give Session.aws(region=...), or AWS_DEFAULT_REGION")
+            raise AccountError(NO_REGION)
         return str(region)
 
 

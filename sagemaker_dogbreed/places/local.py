@@ -75,6 +75,24 @@ class LocalPlace:
     def check_bucket(self, name: str) -> None:
         """Accept any bucket: each is a folder, made when it is needed."""
 
+    def check_specs(
+        self, *, training: TrainingSpec | None = None, endpoint: EndpointSpec | None = None
+    ) -> None:
+        """Check that one machine does.
+
+        Raises:
+            UnsupportedError: More instances are asked for.
+        """
+        for what, count in (
+            ("training.compute", training.compute.instance_count if training else 1),
+            ("endpoint", endpoint.instance_count if endpoint else 1),
+        ):
+            if count > 1:
+                raise UnsupportedError(
+                    f"{what}.instance_count is {count}, and this machine is one instance: set it to 1 "
+                    "(training has compute.processes_per_instance), or use Session.aws()"
+                )
+
     def planned(self) -> LocalPlace:
         """Return the same: all is known."""
         return self
@@ -99,7 +117,7 @@ class LocalPlace:
         """
         raise UnsupportedError("this machine has no IAM policies; use Session.aws()")
 
-    def ensure_role(self, name: str, policy: dict[str, Any], *, managed: bool) -> NoReturn:  # noqa: ARG002
+    def ensure_role(self, name: str, policy: dict[str, Any], *, managed: bool, adopt: bool) -> NoReturn:  # noqa: ARG002
         """Refuse: there are no roles here.
 
         Raises:

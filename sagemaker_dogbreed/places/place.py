@@ -66,6 +66,11 @@ class Place(Defaults, Protocol):
     def check_bucket(self, name: str) -> None:
         """Raise AccountError unless a bucket that a spec names can be used: it exists, in the right hands."""
 
+    def check_specs(
+        self, *, training: TrainingSpec | None = None, endpoint: EndpointSpec | None = None
+    ) -> None:
+        """Raise UnsupportedError where specs ask for what cannot be had there."""
+
     def planned(self) -> Defaults:
         """Return the defaults without making anything, with words in angle brackets for the unknown."""
 
@@ -84,5 +89,5 @@ class Place(Defaults, Protocol):
     ) -> dict[str, Any]:
         """Return the policy of an execution role for exactly what the specs use."""
 
-    def ensure_role(self, name: str, policy: dict[str, Any], *, managed: bool) -> str:
+    def ensure_role(self, name: str, policy: dict[str, Any], *, managed: bool, adopt: bool) -> str:
         """Make an execution role, or bring it up to date, use it from now on, and return its ARN."""

@@ -64,6 +64,9 @@ class Store(Protocol):
     def exists(self, uri: str) -> bool:
         """Return whether there is an object of exactly this URI."""
 
+    def has_content(self, uri: str, sha256: str) -> bool:
+        """Return whether an object is known to have this SHA-256, whatever its etag; False if it is not."""
+
     def check_writable(self) -> None:
         """Raise StoreError where objects could not be stored."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
@@ -188,6 +189,14 @@ class LocalStore:
     def exists(self, uri: str) -> bool:
         """Return whether there is an object of exactly this URI."""
         return not uri.endswith("/") and self.path(uri).is_file()
+
+    def has_content(self, uri: str, sha256: str) -> bool:
+        """Return whether an object has this SHA-256: its etag tells of the file's times as well."""
+        try:
+            with self.path(uri).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        except OSError:
+            return False
 
     def delete(self, prefix_uri: str) -> None:
         """Delete the objects of a prefix; none is no error.

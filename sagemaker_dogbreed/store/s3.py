@@ -241,6 +241,10 @@ class S3Store:
         bucket, key = parse_s3_uri(uri)
         return bool(key) and not key.endswith("/") and self._head(bucket, key) is not None
 
+    def has_content(self, uri: str, sha256: str) -> bool:  # noqa: ARG002
+        """Return False: in S3 another etag is another content."""
+        return False
+
     def delete(self, prefix_uri: str) -> None:
         """Delete the objects of a prefix, whatever their keys are; none is no error.
 

@@ -99,7 +99,7 @@ class Connections:
         access = self.clients.access()
         region = access.region if access is not None else self.clients.session.region_name
         if region is None:
-            raise StoreError("no AWS region is set; give Session.aws(region=...) or set AWS_REGION")
+            raise StoreError("no AWS region is set; give Session.aws(region=...) or set AWS_DEFAULT_REGION")
         endpoint = self._endpoint_url or (access.s3_endpoint if access is not None else None)
         endpoint = endpoint or self.clients.client("s3").meta.endpoint_url
         options: dict[str, Any] = {

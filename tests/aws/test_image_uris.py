@@ -69,6 +69,7 @@ def test_the_rules_image_is_that_of_the_region():
         ),
         (lambda: inference_image(EndpointSpec(framework_version="2.7"), "us-east-1"), r"2\.6\.0.*image_uri"),
         (lambda: training_image(_training(), "mars-north-1"), "mars-north-1.*eu-west-1"),
+        (lambda: training_image(_training("2.0.1"), "us-east-1"), r"Python 3\.10.*2\.3\.0 or newer"),
         (lambda: rule_image("il-central-1"), "Debugger's rules in il-central-1"),
     ],
 )
@@ -89,7 +90,7 @@ def test_an_image_past_its_patches_is_told_with_the_date():
     with pytest.warns(ImagePatchWarning, match="Choose a newer framework_version"):
         training_image(_training("2.9.0"), "eu-west-1", today=dt.date(2026, 11, 1))
     with pytest.warns(ImagePatchWarning, match="ended before 2026"):
-        training_image(_training("1.13.1"), "eu-west-1", today=EARLY)
+        training_image(_training("2.4.0"), "eu-west-1", today=EARLY)
 
 
 def test_an_image_of_the_users_own_needs_no_sdk():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import boto3
 import pytest
 
 from sagemaker_dogbreed.cli import main
@@ -72,8 +73,8 @@ def test_a_budget_stops_what_may_cost_more(aws, config, command, capsys):
     assert command("run", config, "--max-cost", "1000") == 1
     assert "cannot be told" in capsys.readouterr().err
     assert not {"PutObject", "CreateTrainingJob"} & {call.operation for call in aws.calls}
-    assert command("run", config, "--set", "endpoint=null", "--max-cost", "0.24") == 1
-    assert "no execution role is known" in capsys.readouterr().err
+    assert command("run", config, "--set", "endpoint=null", "--max-cost", "0.24") == 0
+    assert "CreateTrainingJob" in {call.operation for call in aws.calls}
 
 
 def test_the_role_and_its_policy_are_made_for_the_configuration(config, command, capsys):
@@ -116,3 +117,38 @@ def test_what_is_about_aws_needs_the_word(capsys, tmp_path):
     """A role or a region without --aws is refused: nobody is to pay by accident, or not to by another."""
     assert main(["--root", str(tmp_path), "--region", "eu-west-1", "list"]) == 1
     assert "--region is about AWS; add --aws" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("hours", ["nan", "inf", "1e300", "-1", "soon"])
+def test_hours_that_are_none_are_wrong_usage(hours, capsys):
+    """A duration that cannot be is told by the parser, with the command's usage."""
+    with pytest.raises(SystemExit) as caught:
+        main(["sweep", f"--older-than={hours}"])
+    assert caught.value.code == 2
+    assert "--older-than" in capsys.readouterr().err
+
+
+def test_orphans_of_a_name_can_be_deleted(aws, config, command, capsys):
+    """A config or model without its endpoint is in the way of the name, and the command takes it away."""
+    client = boto3.client("sagemaker")
+    role = "arn:aws:iam::123456789012:role/dogs"
+    client.create_model(ModelName="orphan", ExecutionRoleArn=role, PrimaryContainer={"Image": "i"})
+    assert command("delete", "orphan") == 0
+    assert client.list_models()["Models"] == []
+    capsys.readouterr()
+    assert command("delete", "orphan") == 1
+    assert "there is no endpoint 'orphan', nor a config or model so named" in capsys.readouterr().err
+
+
+def test_no_credentials_and_no_region_are_told_in_a_line(tmp_path, monkeypatch, capsys):
+    """Every command says what is missing and how to give it, without a stack trace."""
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    assert main(["--root", str(tmp_path), "--aws", "list"]) == 1
+    assert "no AWS region is set" in capsys.readouterr().err
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    assert main(["--root", str(tmp_path), "--aws", "list"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert "credentials" in told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import tarfile
+from pathlib import Path
 
 import botocore.session
 import botocore.validate
@@ -59,7 +60,8 @@ class Contract:
         assert set(dataset.channels) == {"train", "valid", "test"}
         for uri in [*dataset.channels.values(), f"{dataset.uri}/train.manifest"]:
             assert session.store.list(uri)
-        loaded = session.dataset(f"{dataset.uri}/manifest.json")
+        loaded = session.dataset(dataset.uri)
+        assert session.dataset(f"{dataset.uri}/manifest.json") == loaded
         assert (loaded.version, loaded.classes, loaded.channels) == (
             dataset.version,
             dataset.classes,
@@ -172,6 +174,48 @@ class Contract:
         with pytest.raises(sdb.PreflightError, match="nowhere"):
             bad.raise_for_errors()
 
+    @pytest.mark.parametrize(
+        ("spec", "words"),
+        [
+            (TINY.with_hyperparameters({"backbone": "resnet51"}), "resnet50"),
+            (sdb.TrainingSpec(weights="nope.pth"), "there is no file 'nope.pth'"),
+            (sdb.TrainingSpec(debugger=sdb.DebuggerSpec(rules=["Overfit"])), "training.debugger"),
+        ],
+    )
+    def test_preflight_finds_what_a_job_would_die_of(self, session, spec, words):
+        """A misspelt backbone, missing weights, what is not run yet: told before it costs."""
+        report = session.preflight(training=spec)
+        assert words in "".join(check.message for check in report.errors)
+
+    def test_what_was_tampered_with_does_not_train(self, session, dataset):
+        """An object added to, or missing in, an uploaded version stops a job before it starts."""
+        listed = session.store.list(f"{dataset.uri}/train/")
+        uri = listed[0][0]
+        stray = f"{dataset.uri}/train/pug/stray.jpg"
+        session.store.put_file(Path(__file__), stray)
+        with pytest.raises(sdb.DatasetError, match="stray"):
+            session.train(TINY, dataset)
+        session.store.delete(stray)
+        session.store.delete(uri)
+        with pytest.raises(sdb.DatasetError, match="missing or was replaced"):
+            session.train(TINY, dataset)
+
+    def test_resuming_another_spec_is_refused_at_once(self, session, job, dataset):
+        """Checkpoints of another learning rate are refused before a job is paid for."""
+        other = TINY.with_hyperparameters({"learning_rate": 0.5})
+        with pytest.raises(sdb.JobError, match=r"learning_rate \(was 0\.001, is 0\.5\)"):
+            session.train(other, dataset, resume_from=job.name)
+
+    def test_wrong_arguments_are_told(self, session):
+        """What is no spec, URI or duration is named with what is expected."""
+        for wrong in (
+            lambda: session.dataset(None),
+            lambda: session.download("s3://a/b", "z"),
+            lambda: session.sweep(older_than=3),
+        ):
+            with pytest.raises(sdb.SpecError):
+                wrong()
+
     def test_the_whole_flow_is_one_call(self, session, photos, capsys):
         """A workflow uploads, trains and deploys."""
         spec = sdb.WorkflowSpec(
@@ -214,3 +258,13 @@ class TestAws(Contract):
         session = sdb.Session(place, cache_dir=root / "aws", poller=Poller(sleep=lambda _: None))
         session.ensure_role()
         return session
+
+    def test_debugger_needs_an_image_that_has_it(self, session, dataset):
+        """On AWS's own images its hook would be missing, so that rules would cost and find nothing."""
+        debugger = sdb.DebuggerSpec(rules=["Overfit"], backend="aws")
+        with pytest.raises(sdb.UnsupportedError, match="needs smdebug in the image"):
+            session.train(sdb.TrainingSpec(debugger=debugger), dataset)
+        own = sdb.TrainingSpec(debugger=debugger, image_uri="mine:1")
+        request = session.train(own, dataset).describe()
+        assert request["TrainingJobStatus"] == "Completed"
+        assert session.preflight(training=own).ok

@@ -87,6 +87,7 @@ PERMISSIONS = {
     ("s3", "ListObjectsV2"): "s3:ListBucket",
     ("s3", "PutObject"): "s3:PutObject",
     ("s3", "HeadObject"): "s3:GetObject",
+    ("s3", "GetObject"): "s3:GetObject",
     ("sagemaker", "CreateTrainingJob"): "sagemaker:CreateTrainingJob",
     ("sagemaker", "DescribeTrainingJob"): "sagemaker:DescribeTrainingJob",
     ("sagemaker", "DescribeEndpoint"): "sagemaker:DescribeEndpoint",
@@ -118,7 +119,7 @@ def test_the_permissions_are_those_of_all_calls(aws, flow):
     assert {*aws.calls} == {*PERMISSIONS, *OPTIONAL}
 
 
-@pytest.mark.parametrize("call", PERMISSIONS, ids=PERMISSIONS.values())
+@pytest.mark.parametrize("call", PERMISSIONS, ids=[f"{service}-{name}" for service, name in PERMISSIONS])
 def test_a_missing_permission_is_named(aws, flow, call):
     """Without one permission the flow ends in an error that names it, and nothing that costs is left."""
     aws.misbehave = lambda made: "denied" if made == call else None

@@ -41,10 +41,13 @@ class SweepReport:
     failures: tuple[tuple[Resource, str], ...] = ()
 
     def __str__(self) -> str:
-        word = "would delete" if self.dry_run else "deleted"
-        lines = [f"{word} {resource}" for resource in self.swept]
+        lines = [f"{self._verb(resource)} {resource}" for resource in self.swept]
         lines += [f"left {resource.kind} {resource.name}: {reason}" for resource, reason in self.failures]
         return "\n".join(lines) or "nothing to delete"
+
+    def _verb(self, resource: Resource) -> str:
+        done, planned = ("stopped", "stop") if resource.kind == TRAINING_JOB else ("deleted", "delete")
+        return f"would {planned}" if self.dry_run else done
 
 
 def sweep(

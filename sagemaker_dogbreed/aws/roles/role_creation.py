@@ -23,6 +23,20 @@ MANAGED_POLICIES = ("AmazonSageMakerFullAccess", "AmazonS3FullAccess")
 _SAGEMAKER = "sagemaker.amazonaws.com"
 
 
+DEFAULT_NAME = "sagemaker-dogbreed"
+"""Of the role that is made where no name is given, and found again."""
+
+
+def own_role(clients: Clients) -> str | None:
+    """Return the ARN of the role that this library makes by default; None where none is found."""
+    try:
+        role = get_role(clients, DEFAULT_NAME)
+        is_ours = role is not None and _tags(clients, DEFAULT_NAME).get(PROJECT) == PROJECT_VALUE
+    except AccountError:
+        return None
+    return str(role["Arn"]) if role is not None and is_ours else None
+
+
 def ensure_role(
     clients: Clients,
     name: str,

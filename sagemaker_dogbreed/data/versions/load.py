@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from sagemaker_dogbreed.data.prepare import fingerprint
 from sagemaker_dogbreed.data.versions.dataset import Dataset, channel_uris
-from sagemaker_dogbreed.data.versions.manifest import LARGEST_MANIFEST, MANIFEST_NAME, Manifest
+from sagemaker_dogbreed.data.versions.manifest import LARGEST_MANIFEST, MANIFEST_NAME, Entry, Manifest
 from sagemaker_dogbreed.data.versions.sync_plan import by_key, is_there, refuse_strays
 from sagemaker_dogbreed.errors import DatasetError
 
 if TYPE_CHECKING:
-    from sagemaker_dogbreed.store.interface import Store
+    from collections.abc import Mapping
+
+    from sagemaker_dogbreed.store.interface import Store, StoredObject
 
 
 def load_dataset(store: Store, manifest_uri: str) -> Dataset:
@@ -22,15 +24,16 @@ def load_dataset(store: Store, manifest_uri: str) -> Dataset:
             in its channels that are not part of it.
         StoreError: There is no such file, or it cannot be read.
     """
-    uri, _, file_name = manifest_uri.rpartition("/")
-    if file_name != MANIFEST_NAME:
-        raise DatasetError(f"{manifest_uri} is no data set's manifest: its name is not {MANIFEST_NAME}")
+    manifest_uri = manifest_uri.removesuffix("/")
+    if not manifest_uri.endswith(f"/{MANIFEST_NAME}"):
+        manifest_uri += f"/{MANIFEST_NAME}"  # a version's own URI names it as well
+    uri = manifest_uri.rpartition("/")[0]
     manifest = Manifest.from_json(store.read(manifest_uri, LARGEST_MANIFEST), manifest_uri)
     if not uri.endswith(f"/{manifest.version}") or not _is_of(manifest):
         raise DatasetError(f"{manifest_uri} is not the manifest of the version it lies beneath")
     listing = by_key(store.objects(f"{uri}/", (entry.key for entry in manifest.entries)), uri)
     for entry in manifest.entries:
-        if not is_there(entry, listing):
+        if not is_there(entry, listing) and not _is_same(entry, listing, store):
             raise DatasetError(f"{uri}/{entry.key} is missing or was replaced; upload the data set again")
     refuse_strays(uri, (entry.key for entry in manifest.entries), listing)
     return Dataset(
@@ -41,6 +44,12 @@ def load_dataset(store: Store, manifest_uri: str) -> Dataset:
         classes=manifest.classes,
         image_count=manifest.image_count,
     )
+
+
+def _is_same(entry: Entry, listing: Mapping[str, StoredObject], store: Store) -> bool:
+    """Return whether an object that looks replaced still has its content, where the store can tell."""
+    found = listing.get(entry.key)
+    return found is not None and found.size == entry.size and store.has_content(found.uri, entry.sha256)
 
 
 def _is_of(manifest: Manifest) -> bool:
