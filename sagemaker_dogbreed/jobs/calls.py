@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, NoRegionError
 from sagemaker_dogbreed.clients import NO_REGION
 from sagemaker_dogbreed.errors import DogbreedError
 from sagemaker_dogbreed.jobs.diagnosis import diagnose
-from sagemaker_dogbreed.jobs.trouble import AWS_ERRORS, details, kind_of
+from sagemaker_dogbreed.jobs.trouble import AWS_ERRORS, details, is_missing, kind_of
 
 T = TypeVar("T")
 
@@ -73,6 +73,21 @@ def with_fresh_credentials(clients: Any, send: Callable[[], T]) -> T:
             raise
         clients.reconnect()
         return send()
+
+
+def described(describe: Callable[..., Any], **name: Any) -> dict[str, Any]:
+    """Return what a Describe call answers; empty where there is no such resource.
+
+    Raises:
+        ClientError: AWS refused for another reason; other errors of botocore likewise.
+    """
+    try:
+        answer: dict[str, Any] = describe(**name)
+    except ClientError as error:
+        if is_missing(error):
+            return {}
+        raise
+    return answer
 
 
 def explain(error: BaseException) -> str:

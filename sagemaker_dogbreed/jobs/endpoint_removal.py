@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sagemaker_dogbreed.errors import EndpointError
-from sagemaker_dogbreed.jobs.calls import cause_of
+from sagemaker_dogbreed.jobs.calls import cause_of, described
 from sagemaker_dogbreed.jobs.trouble import details, is_missing, kind_of
 
 DELETION_SECONDS = 3600.0
@@ -75,7 +75,7 @@ class EndpointRemoval:
             for model in self._models:
                 self._delete("model", sagemaker.delete_model, ModelName=model)
             self._are_parts_gone = True
-        return self._endpoint is None or not _described(
+        return self._endpoint is None or not described(
             sagemaker.describe_endpoint, EndpointName=self._endpoint
         )
 
@@ -98,9 +98,9 @@ class EndpointRemoval:
             )
 
     def _find(self, sagemaker: Any) -> None:
-        endpoint = _described(sagemaker.describe_endpoint, EndpointName=self._endpoint)
+        endpoint = described(sagemaker.describe_endpoint, EndpointName=self._endpoint)
         name = endpoint.get("EndpointConfigName") or self._endpoint
-        config = _described(sagemaker.describe_endpoint_config, EndpointConfigName=name)
+        config = described(sagemaker.describe_endpoint_config, EndpointConfigName=name)
         variants = config.get("ProductionVariants", ())
         self._config = name
         found = tuple(variant["ModelName"] for variant in variants if variant.get("ModelName"))
@@ -119,7 +119,7 @@ class EndpointRemoval:
             if code == "ValidationException" and "in-progress" in message.replace(
                 "in progress", "in-progress"
             ):
-                status = _described(sagemaker.describe_endpoint, EndpointName=self._endpoint).get(
+                status = described(sagemaker.describe_endpoint, EndpointName=self._endpoint).get(
                     "EndpointStatus"
                 )
                 if status == "Deleting":
@@ -154,13 +154,3 @@ class EndpointRemoval:
             if kind_of(error) not in ("denied", "refused"):
                 raise
             self._causes[kind, name] = cause_of(error)
-
-
-def _described(describe: Callable[..., Any], **name: Any) -> dict[str, Any]:
-    try:
-        answer: dict[str, Any] = describe(**name)
-    except ClientError as error:
-        if is_missing(error):
-            return {}
-        raise
-    return answer

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import attrs
-from botocore.exceptions import ClientError
 
 from sagemaker_dogbreed.clients import Clients
 from sagemaker_dogbreed.errors import AccountError
-from sagemaker_dogbreed.jobs.calls import reported
-from sagemaker_dogbreed.jobs.trouble import is_missing
+from sagemaker_dogbreed.jobs.calls import described, reported
 
 _AT_A_TIME = 8
 
@@ -54,7 +52,7 @@ def _names(sagemaker: Any, operation: str, member: str, key: str) -> list[str]:
 
 
 def _configs(sagemaker: Any, endpoint: str) -> set[str]:
-    found = _described(sagemaker.describe_endpoint, EndpointName=endpoint)
+    found = described(sagemaker.describe_endpoint, EndpointName=endpoint)
     if found.get("EndpointStatus") == "Deleting":
         return set()
     # While an endpoint is updated it uses two.
@@ -63,19 +61,9 @@ def _configs(sagemaker: Any, endpoint: str) -> set[str]:
 
 
 def _models(sagemaker: Any, config: str) -> set[str]:
-    found = _described(sagemaker.describe_endpoint_config, EndpointConfigName=config)
+    found = described(sagemaker.describe_endpoint_config, EndpointConfigName=config)
     variants = [*found.get("ProductionVariants", ()), *found.get("ShadowProductionVariants", ())]
     return {variant["ModelName"] for variant in variants if variant.get("ModelName")}
-
-
-def _described(describe: Callable[..., Any], **name: str) -> dict[str, Any]:
-    try:
-        answer: dict[str, Any] = describe(**name)
-    except ClientError as error:
-        if is_missing(error):
-            return {}
-        raise
-    return answer
 
 
 def _turned(used_by: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
