@@ -56,7 +56,8 @@ def test_shares_are_exact_and_every_split_has_a_file(
     assert set(sizes) == {"train", *missing}
     for split in missing:
         share = getattr(spec, split) * count
-        assert abs(sizes[split] - share) < 1 + 1e-9 or sizes[split] == 1 or sizes["train"] == 1
+        # Two rounded borders make a share wrong by 1; a neighbour that must not be empty, by half more.
+        assert abs(sizes[split] - share) < 1.5 + 1e-9 or sizes[split] == 1 or sizes["train"] == 1
     if missing == ("test",) and 1 <= math.floor(spec.test * count + 0.5) < count:
         assert sizes["test"] == math.floor(spec.test * count + 0.5)
 

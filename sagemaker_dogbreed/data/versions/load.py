@@ -24,10 +24,12 @@ def load_dataset(store: Store, manifest_uri: str) -> Dataset:
             in its channels that are not part of it.
         StoreError: There is no such file, or it cannot be read.
     """
-    manifest_uri = manifest_uri.removesuffix("/")
-    if not manifest_uri.endswith(f"/{MANIFEST_NAME}"):
-        manifest_uri += f"/{MANIFEST_NAME}"  # a version's own URI names it as well
-    uri = manifest_uri.rpartition("/")[0]
+    uri, _, name = manifest_uri.removesuffix("/").rpartition("/")
+    if "." not in name:  # a version's own URI names it as well
+        uri, name = f"{uri}/{name}", MANIFEST_NAME
+    if name != MANIFEST_NAME:
+        raise DatasetError(f"{manifest_uri} is no data set's manifest: its name is not {MANIFEST_NAME}")
+    manifest_uri = f"{uri}/{name}"
     manifest = Manifest.from_json(store.read(manifest_uri, LARGEST_MANIFEST), manifest_uri)
     if not uri.endswith(f"/{manifest.version}") or not _is_of(manifest):
         raise DatasetError(f"{manifest_uri} is not the manifest of the version it lies beneath")
