@@ -18,8 +18,9 @@ def divide(
     The files are put in an order that only seed, class and name decide, by SHA-256. The first go to
     test, the next to valid, the others to train. The two boundaries lie at ``test`` and ``test +
     valid`` times the number of files, rounded (halves up), so that no share is off by more than one
-    file (one and a half beside a split that would be empty otherwise). If there are at least as many files as splits, every split has at least one; if there are
-    fewer, all are for training. One file more or less moves at most two others.
+    file (one and a half beside a split that would be empty otherwise). If there are at least as many
+    files as splits, every split has at least one; if there are fewer, all are for training. One file
+    more or less moves at most two others.
 
     Args:
         names: The files' names, in any order; each only once.
