@@ -6,7 +6,6 @@ import attrs
 import pytest
 from conftest import BUCKET, TINY
 from executor import Instance, run
-from transfers import get_tree, put_tree
 
 from sagemaker_dogbreed.container import metrics
 
@@ -45,15 +44,16 @@ def test_manifests_bring_the_files_that_they_list(requests, cloud, base, load):
     assert load(ended).class_names == ("husky", "pug")
 
 
-def test_a_damaged_image_is_the_jobs_reason_to_fail(requests, cloud, base, tmp_path):
+def test_a_damaged_image_is_the_jobs_reason_to_fail(requests, cloud, base):
     """``output/failure`` has our sentence, with the file's name; the toolkit leaves it as it is."""
-    uri = f"s3://{BUCKET}/damaged/"
-    get_tree(cloud.s3, requests.dataset.uri + "/", tmp_path / "copy")
-    (tmp_path / "copy" / "train" / "pug" / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
-    put_tree(cloud.s3, tmp_path / "copy", uri)
-    ended = run(
-        requests.train(TINY, dataset=attrs.evolve(requests.dataset, uri=uri.rstrip("/"))), base, cloud
-    )
+    request = requests.train(TINY)
+    # Put there once the job is submitted: a data set that was tampered with before is refused.
+    key = f"{requests.dataset.uri.removeprefix(f's3://{BUCKET}/')}/train/pug/broken.jpg"
+    cloud.s3.put_object(Bucket=BUCKET, Key=key, Body=b"\xff\xd8 no picture")
+    try:
+        ended = run(request, base, cloud)
+    finally:
+        cloud.s3.delete_object(Bucket=BUCKET, Key=key)
     assert ended.exit_code == 1
     assert ended.failure.startswith("DataError: ")
     assert "broken.jpg" in ended.failure
