@@ -98,26 +98,25 @@ def judge(candidate: Candidate, look: Look) -> Examined:
     if look.image_format is None:
         return Examined(candidate=candidate, kind=_kind(look.code, candidate), message=look.message)
     suffixes = IMAGE_SUFFIXES[look.image_format]
-    if not has_image_suffix(path):
+    wrong = path.suffix.lower() not in suffixes
+    if wrong and not has_image_suffix(path):
         # Training takes files for images by their names' endings.
         key += suffixes[0]
-    wrong = path.suffix.lower() not in suffixes
-    return Examined(
-        candidate=candidate,
-        image=ImageFile(
-            path=path,
-            split=candidate.split,
-            class_name=candidate.class_name,
-            key=key,
-            size=look.size,
-            sha256=look.sha256,
-            width=look.width,
-            height=look.height,
-            stamp=look.stamp,
-        ),
-        kind="wrong_extension" if wrong else None,
-        message=f"is a {look.image_format} image; its name should end in {suffixes[0]}" if wrong else "",
+    image = ImageFile(
+        path,
+        candidate.split,
+        candidate.class_name,
+        key,
+        look.size,
+        look.sha256,
+        look.width,
+        look.height,
+        look.stamp,
     )
+    if not wrong:
+        return Examined(candidate, image)
+    message = f"is a {look.image_format} image; its name should end in {suffixes[0]}"
+    return Examined(candidate, image, "wrong_extension", message)
 
 
 def _lasting(before: FileStamp | None, path: Path) -> FileStamp | None:

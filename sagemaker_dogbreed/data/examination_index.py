@@ -18,6 +18,7 @@ _KINDS = (
     (str, int, int, str, str, str, int, int, int),
     (str, int, int, type(None), str, str, int, int, int),
 )
+_KEPT = 6  # of a look that are kept; its file's stamp follows
 _FORMAT = 1  # to be raised whenever an examination would find something else in the same bytes
 
 
@@ -56,34 +57,19 @@ class ExaminationIndex:
         if entry is None:
             return None
         try:
-            stamp = FileStamp.of(path)
-            sha256, width, height, image_format, code, message, *known = entry
-        except (OSError, ValueError, TypeError):
+            stamp = FileStamp.of(os.fspath(path))
+        except (OSError, ValueError):
             return None
-        if known != list(stamp):
+        if entry[_KEPT:] != [*stamp]:
             return None
         self._used[name] = entry
-        return Look(
-            sha256=sha256,
-            width=width,
-            height=height,
-            image_format=image_format,
-            code=code,
-            message=message,
-            size=stamp.size,
-            stamp=stamp,
-        )
+        return Look._make((*entry[:_KEPT], stamp.size, stamp))
 
     def add(self, path: Path, look: Look) -> None:
         """Note what a file was found to be, if a change of it is sure to be seen."""
         if look.stamp is not None:
             self._used[self._name(path)] = [
-                look.sha256,
-                look.width,
-                look.height,
-                look.image_format,
-                look.code,
-                look.message,
+                *look[:_KEPT],
                 *look.stamp,
             ]
 

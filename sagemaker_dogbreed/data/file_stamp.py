@@ -22,7 +22,7 @@ class FileStamp(NamedTuple):
     inode: int
 
     @classmethod
-    def of(cls, file: Path | int) -> FileStamp:
+    def of(cls, file: str | Path | int) -> FileStamp:
         """Return the stamp of a file, by its path or its descriptor.
 
         Raises:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _SETTLING = 2.0  # seconds
 
-_RATE = 2000  # items a second that are aimed at: more than one process can do
+_RATE = 4000  # items a second that are aimed at: more than one process can do
 
 T = TypeVar("T")
 Item = TypeVar("Item")
