@@ -26,7 +26,7 @@ def _hyperparameter(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-FREE_TO_CHANGE = frozenset({"epochs", "num_workers", "patience"})
+FREE_TO_CHANGE = frozenset({"epochs", "num_workers", "patience", "compile", "feature_cache", "engine"})
 """What may change from one run to the next without changing what an epoch computes."""
 
 
@@ -45,8 +45,23 @@ class Hyperparameters:
         "mlp", "mlp: Linear, ReLU, Linear; linear: one Linear layer", choices=("mlp", "linear")
     )
     head_units: int = _hyperparameter(128, "units of the mlp head's hidden layer", minimum=1, maximum=65536)
+    dropout: float = _hyperparameter(
+        0.0, "share of the head's inputs dropped at random", minimum=0.0, maximum=0.9
+    )
     finetune: str = _hyperparameter(
-        "head", "what is trained: the head on a frozen backbone, or everything", choices=("head", "full")
+        "head",
+        "what is trained: the head on a frozen backbone, the backbone's last block too, or everything",
+        choices=("head", "last_block", "full"),
+    )
+    head_epochs: int = _hyperparameter(
+        1, "first epochs in which a pretrained backbone stays frozen all the same", minimum=0, maximum=10_000
+    )
+    backbone_rate: float | None = _hyperparameter(
+        None,
+        "learning rate of the backbone's first block as a share of the head's, the other blocks in between; "
+        "default: 0.1, or 1 without pretrained weights",
+        minimum=1e-6,
+        maximum=1.0,
     )
     image_size: int | None = _hyperparameter(
         None, "side of the square input in pixels; default: the backbone's own", minimum=16, maximum=2048
@@ -54,15 +69,67 @@ class Hyperparameters:
     augmentation: str = _hyperparameter(
         "flip_crop", "random changes of training images", choices=("none", "flip_crop")
     )
+    views: int = _hyperparameter(
+        1,
+        "views of each training image whose features are kept with a frozen backbone: the image as it is, "
+        "and views - 1 changed at random",
+        minimum=1,
+        maximum=1000,
+    )
     epochs: int = _hyperparameter(20, "passes over the training images at most", minimum=1, maximum=10_000)
     batch_size: int = _hyperparameter(64, "images per step", minimum=1, maximum=65536)
     learning_rate: float = _hyperparameter(0.001, "step size of the optimizer", minimum=1e-9, maximum=100.0)
     optimizer: str = _hyperparameter("adam", "optimizer", choices=("adam", "adamw", "sgd"))
     weight_decay: float = _hyperparameter(0.0, "weight decay of the optimizer", minimum=0.0, maximum=10.0)
+    schedule: str = _hyperparameter(
+        "constant",
+        "how the learning rate changes over the training, after the warm-up",
+        choices=("constant", "cosine", "one_cycle"),
+    )
+    warmup: float = _hyperparameter(
+        0.0, "share of all steps in which the learning rate rises to its value", minimum=0.0, maximum=0.9
+    )
+    label_smoothing: float = _hyperparameter(
+        0.0, "share of the target that all classes get", minimum=0.0, maximum=0.9
+    )
+    class_weights: str = _hyperparameter(
+        "none",
+        "weight of a class in the loss: balanced makes all classes count the same",
+        choices=("none", "balanced"),
+    )
+    mixup: float = _hyperparameter(
+        0.0,
+        "alpha of mixup, which blends pairs of images and their classes; 0: none",
+        minimum=0.0,
+        maximum=10.0,
+    )
+    ema_decay: float = _hyperparameter(
+        0.0,
+        "decay a step of a moving average of the weights that is used in their place; 0: none",
+        minimum=0.0,
+        maximum=0.99999,
+    )
     patience: int = _hyperparameter(
         5, "epochs without a better validation loss before stopping; 0: never stop early", minimum=0
     )
     seed: int = _hyperparameter(0, "seed of every random number generator", minimum=0, maximum=2**32 - 1)
+    precision: str = _hyperparameter(
+        "auto",
+        "of computation: auto (bf16 where a frozen backbone gains by it, else fp32), fp32, or bf16 (mixed)",
+        choices=("auto", "fp32", "bf16"),
+    )
+    compile: str = _hyperparameter("off", "torch.compile for what is trained in full", choices=("off", "on"))
+    feature_cache: str = _hyperparameter(
+        "on",
+        "with a frozen backbone: pass each image through it once and train the head on what it yields",
+        choices=("on", "off"),
+    )
+    engine: str = _hyperparameter(
+        "auto",
+        "what passes images through a frozen backbone: auto (openvino where installed and on a CPU), torch, "
+        "openvino",
+        choices=("auto", "torch", "openvino"),
+    )
     num_workers: int | None = _hyperparameter(
         None, "processes that load images; default: chosen from the machine", minimum=0, maximum=256
     )
