@@ -1,0 +1,58 @@
+"""Figures that look the same everywhere: in a notebook, in a file, whatever matplotlib is set to.
+
+Imported on use, for it imports matplotlib.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from sagemaker_dogbreed.errors import MissingExtraError
+
+try:
+    from matplotlib import style
+    from matplotlib.figure import Figure
+except ImportError as error:
+    raise MissingExtraError("matplotlib", "reports", "drawing the results of tuning") from error
+
+# Okabe and Ito's colors, which people tell apart however they see color (https://jfly.uni-koeln.de/color/).
+BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
+INK, GREY, FAINT = "#222831", "#6B7280", "#D9DDE3"
+_STYLE: Any = ["default", {"font.size": 11, "axes.spines.top": False, "axes.spines.right": False}]
+WIDTH, _DPI = 8.0, 150  # inches, pixels an inch: 1,200 pixels, and still readable at half of that
+
+
+class NotebookFigure(Figure):
+    """A figure that a notebook shows where it is a cell's value, though pyplot does not know it."""
+
+    def draw(self, renderer: Any) -> None:
+        """Draw the figure; axis labels are made only now, and look as the rest."""
+        with style.context(_STYLE):
+            super().draw(renderer)
+
+    def _repr_png_(self) -> bytes:
+        content = io.BytesIO()
+        self.savefig(content, format="png", dpi=self.dpi)
+        return content.getvalue()
+
+
+@contextlib.contextmanager
+def drawn(title: str, height: float, width: float = WIDTH) -> Iterator[Figure]:
+    """Make a titled figure of a size in inches, to be drawn on in matplotlib's own style.
+
+    No backend is chosen and pyplot is not loaded; the user's settings are as before afterwards.
+    """
+    with style.context(_STYLE):
+        figure = NotebookFigure(figsize=(width, height), dpi=_DPI, layout="constrained")
+        figure.suptitle(title, x=0.012, ha="left", fontsize=13, fontweight="bold", color=INK)
+        yield figure
+
+
+def say(figure: Figure, message: str) -> None:
+    """Write a sentence in place of a plot that there is nothing to draw of."""
+    axes: Any = figure.add_subplot()
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, message, ha="center", va="center", wrap=True, color=GREY, fontsize=12)
