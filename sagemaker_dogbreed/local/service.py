@@ -17,6 +17,7 @@ from sagemaker_dogbreed.local import (
     runtime,
     tags,
     training_jobs,
+    tuning_jobs,
     wire,
 )
 from sagemaker_dogbreed.local.faults import ServiceFault
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _OPERATIONS: dict[str, dict[str, Handler]] = {
     "sagemaker": {
         **training_jobs.OPERATIONS,
+        **tuning_jobs.OPERATIONS,
         **models.OPERATIONS,
         **endpoint_configs.OPERATIONS,
         **endpoints.OPERATIONS,

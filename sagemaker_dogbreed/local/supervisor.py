@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sagemaker_dogbreed.container.environment import FEATURES
 from sagemaker_dogbreed.errors import ArchiveError, StoreError
 from sagemaker_dogbreed.local import (
     archives,
@@ -131,6 +132,7 @@ class TrainingRun:
                 folder=self._container.code,
                 environment={
                     **entry_point.environment(hyperparameters, self._grace),
+                    FEATURES: str(self._store.root / "cache" / "features"),
                     **self._container.environment(program),
                 },
                 lock=self._record.folder / training_status.PROGRAM_LOCK,
@@ -215,7 +217,11 @@ class TrainingRun:
 
     def _stopping(self) -> bool:
         state = self._record.read()
-        return state is None or state["Description"]["TrainingJobStatus"] == "Stopping"
+        if state is None or state["Description"]["TrainingJobStatus"] == "Stopping":
+            return True
+        # A trial whose tuning job's process is gone is of no more use to anybody.
+        tuning = state["Local"].get("TuningLock")
+        return tuning is not None and not locks.is_held(Path(tuning))
 
     def _failure(self, exit_code: int) -> str:
         """Return the script's own words on its failure, or those that the exit code allows."""

@@ -11,7 +11,7 @@ from sagemaker_dogbreed.local.workspace import Handler, Parameters, Workspace
 
 _MOST = 50
 _ARN = re.compile(rf"arn:aws:sagemaker:{REGION}:{ACCOUNT}:([a-z-]+)/([a-zA-Z0-9][a-zA-Z0-9-]{{0,62}})")
-_TAGGED = ("training-job", "model", "endpoint-config", "endpoint")
+_TAGGED = ("training-job", "hyper-parameter-tuning-job", "model", "endpoint-config", "endpoint")
 
 
 def read(request: Parameters) -> dict[str, str]:

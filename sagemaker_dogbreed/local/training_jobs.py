@@ -22,8 +22,10 @@ _SUMMARY = (
 )
 
 
-def create(workspace: Workspace, request: Parameters) -> Parameters:
-    """Record a job and start the process that runs it."""
+def create(
+    workspace: Workspace, request: Parameters, *, tuning: training_status.Tuning | None = None
+) -> Parameters:
+    """Record a job and start the process that runs it; ``tuning`` is the tuning job that it is a trial of."""
     training_request.check(request, workspace.store)
     records = workspace.records(KIND)
     name = request[_NAME]
@@ -36,12 +38,12 @@ def create(workspace: Workspace, request: Parameters) -> Parameters:
         "CreationTime": created,
         "LastModifiedTime": created,
     }
+    local: dict[str, Any] = {"GraceSeconds": workspace.grace_seconds}
+    if tuning is not None:
+        description |= {"TuningJobArn": tuning.arn, "TunedHyperParameters": dict(tuning.values)}
+        local["TuningLock"] = str(tuning.lock)
     training_status.enter(description, "Starting")
-    state = {
-        "Description": description,
-        "Tags": tags.read(request),
-        "Local": {"GraceSeconds": workspace.grace_seconds},
-    }
+    state = {"Description": description, "Tags": tags.read(request), "Local": local}
     lock = -1
     try:
         with records.new(name, state) as folder:

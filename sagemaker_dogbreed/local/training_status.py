@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import attrs
 
 from sagemaker_dogbreed.local import locks, records
 from sagemaker_dogbreed.local.program import end_left_over
@@ -24,6 +27,21 @@ _MESSAGES = {
     "Stopped": "Training job stopped",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds",
 }
+
+
+@attrs.frozen
+class Tuning:
+    """The tuning job that a training job is a trial of.
+
+    Attributes:
+        arn: Of the tuning job.
+        values: The hyperparameters that it chose, by name.
+        lock: Its supervisor's; a trial does not go on once nobody holds it.
+    """
+
+    arn: str
+    values: Mapping[str, str]
+    lock: Path
 
 
 def enter(description: dict[str, Any], secondary_status: str, message: str | None = None) -> None:

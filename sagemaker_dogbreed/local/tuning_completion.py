@@ -1,0 +1,96 @@
+"""When a tuning job is done before its number of training jobs is reached.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-progress.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_IMPROVEMENT = 0.01
+"""By how much of the best value before it a trial must be better to count as an improvement."""
+
+_CONVERGED_AFTER = 10
+_FUTILE = 5
+
+
+def is_minimized(config: Mapping[str, Any]) -> bool:
+    """Return whether less of the tuning job's objective is better."""
+    return bool(config["HyperParameterTuningJobObjective"]["Type"] == "Minimize")
+
+
+def not_improving(values: Sequence[float], *, minimize: bool) -> int:
+    """Return how many trials have ended since one was better than all before it by 1 %.
+
+    >>> not_improving([1.0, 0.5, 0.6, 0.499], minimize=True)
+    2
+    """
+    count = 0
+    best = None
+    for value in values:
+        gain = 0.0 if best is None else (best - value if minimize else value - best)
+        if best is None or gain > _IMPROVEMENT * abs(best):
+            count = 0
+        else:
+            count += 1
+        if best is None or gain > 0:
+            best = value
+    return count
+
+
+def criterion(config: Mapping[str, Any], values: Sequence[float], seconds: float) -> str | None:
+    """Return the name of a completion criterion that is met, None while none is.
+
+    Convergence is AWS's own estimate there; here it is ten trials in a row without an improvement
+    of 1 %.
+
+    Args:
+        config: The tuning job's HyperParameterTuningJobConfig.
+        values: The objective of each trial that has one, in the order in which they ended.
+        seconds: Since the tuning job was created.
+    """
+    criteria = config.get("TuningJobCompletionCriteria", {})
+    minimize = is_minimized(config)
+    runtime = config["ResourceLimits"].get("MaxRuntimeInSeconds")
+    if runtime is not None and seconds >= runtime:
+        return "MaxRuntimeInSeconds"
+    if not values:
+        return None
+    target = criteria.get("TargetObjectiveMetricValue")
+    if target is not None and (min(values) <= target if minimize else max(values) >= target):
+        return "TargetObjectiveMetricValue"
+    stalled = not_improving(values, minimize=minimize)
+    most = criteria.get("BestObjectiveNotImproving", {}).get("MaxNumberOfTrainingJobsNotImproving")
+    if most is not None and stalled >= most:
+        return "BestObjectiveNotImproving"
+    converges = criteria.get("ConvergenceDetected", {}).get("CompleteOnConvergence") == "Enabled"
+    return "ConvergenceDetected" if converges and stalled >= _CONVERGED_AFTER else None
+
+
+def failure(ended: Sequence[Mapping[str, Any]], *, is_last: bool) -> str | None:
+    """Return the reason why a tuning job has failed, None unless it has.
+
+    It has where no trial has an objective: after five of them, as on AWS, or when there are no more.
+
+    Args:
+        ended: The trials that have ended.
+        is_last: Whether no more will run.
+    """
+    if not ended or any(trial["ObjectiveStatus"] == "Succeeded" for trial in ended):
+        return None
+    if len(ended) < _FUTILE and not is_last:
+        return None
+    if any(trial["TrainingJobStatus"] != "Failed" for trial in ended):
+        return (
+            f"No objective metrics found after running {len(ended)} training jobs. Please ensure that the "
+            "custom algorithm is emitting the objective metric as defined by the regular expression provided."
+        )
+    if is_last:
+        return (
+            "All training jobs failed. Please take a look at the training jobs failures to get more details."
+        )
+    return (
+        f"No training job succeeded after {len(ended)} attempts. Please take a look at the training job "
+        "failures to get more details."
+    )
