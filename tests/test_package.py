@@ -20,6 +20,7 @@ CONTAINER_MAY_IMPORT = {
     "torch",
     "torchvision",
     "numpy",
+    "optuna",
     "PIL",
     "requests",
     "urllib3",
@@ -107,7 +108,7 @@ def test_type_checkers_see_the_names_that_are_loaded():
 
 def test_container_code_needs_only_what_containers_have():
     """The container rooms import themselves, the standard library and the few packages named."""
-    for path in sorted((PACKAGE / "container").glob("*.py")):
+    for path in sorted((PACKAGE / "container").rglob("*.py")):
         for module in _imported_by(path):
             top = module.partition(".")[0]
             if top == "sagemaker_dogbreed":

@@ -26,7 +26,8 @@ def test_the_staged_tree(tmp_path):
     tree = packaging.stage(tmp_path / "source")
     assert tree == tmp_path / "source"
     staged = content_of(tree)
-    container = {f"sagemaker_dogbreed/container/{path.name}" for path in (PACKAGE / "container").glob("*.py")}
+    modules = (PACKAGE / "container").rglob("*.py")
+    container = {path.relative_to(PACKAGE.parent).as_posix() for path in modules}
     scripts = {"train.py", "inference.py", "requirements.txt"}
     assert set(staged) == scripts | {"sagemaker_dogbreed/__init__.py"} | container
     for name in container | {"sagemaker_dogbreed/__init__.py"}:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +37,7 @@ class DataError(Exception):
     """The data of a channel cannot be used; the message names the file or folder."""
 
 
-class _Bad(NamedTuple):
+class Bad(NamedTuple):
     """Stands for a batch that could not be loaded (a worker process cannot raise our errors intact)."""
 
     message: str
@@ -46,18 +46,21 @@ class _Bad(NamedTuple):
 class ImageFolder(Dataset[tuple[torch.Tensor, int]]):
     """Image files below class folders, with the class's number."""
 
-    def __init__(self, files: Sequence[tuple[Path, int]], transform: Transform) -> None:
-        self.files, self.transform = files, transform
+    def __init__(
+        self, files: Sequence[tuple[Path, int]], transform: Transform, least_side: int | None = None
+    ) -> None:
+        """Name the files and what becomes of an image; see ``open_rgb_file`` for ``least_side``."""
+        self.files, self.transform, self.least_side = files, transform, least_side
 
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, place: Place) -> tuple[torch.Tensor, int] | _Bad:  # type: ignore[override]  # by sampler
+    def __getitem__(self, place: Place) -> tuple[torch.Tensor, int] | Bad:  # type: ignore[override]  # by sampler
         path, label = self.files[place.number]
         try:
-            image = open_rgb_file(path, max_pixels=MAX_PIXELS)
+            image = open_rgb_file(path, max_pixels=MAX_PIXELS, least_side=self.least_side)
         except (ImageError, OSError) as error:
-            return _Bad(str(error))
+            return Bad(str(error))
         generator = torch.default_generator  # the one that torchvision's transforms draw from
         state = generator.get_state()
         generator.manual_seed(place.seed)
@@ -69,11 +72,16 @@ class ImageFolder(Dataset[tuple[torch.Tensor, int]]):
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """One channel's batches, or this process's shares of them; iterate over it once an epoch."""
+    """One channel's batches, or this process's shares of them; iterate over it once an epoch.
+
+    ``class_counts`` (classes,) are the numbers of its images of each class.
+    """
 
     name: str
+    dataset: ImageFolder
     loader: DataLoader[tuple[torch.Tensor, int]]
     sampler: EpochSampler
+    class_counts: torch.Tensor
 
     def batches(self, epoch: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch.
@@ -83,7 +91,7 @@ class Split:
         """
         self.sampler.epoch = epoch
         for batch in self.loader:
-            if isinstance(batch, _Bad):
+            if isinstance(batch, Bad):
                 raise DataError(f"channel {self.name}: {batch.message}; repair or remove the file")
             yield batch
 
@@ -127,19 +135,21 @@ def load_splits(
         files = _files(name, channels[name], classes)
         training = name == "train"
         augmentation = hyperparameters.augmentation if training else "none"
-        dataset = ImageFolder(files, preprocessing.training_transform(augmentation))
+        transform = preprocessing.training_transform(augmentation)
+        dataset = ImageFolder(files, transform, preprocessing.least_side)
         sampler = EpochSampler(len(files), hyperparameters.seed, shuffle=training)
         shares = ShareSampler(
             sampler,
             hyperparameters.batch_size,
             ranks,
             # Batch normalisation cannot train on a single image.
-            leave_out_lone_last=training and hyperparameters.finetune == "full",
+            leave_out_lone_last=training and hyperparameters.finetune != "head",
         )
         workers = hyperparameters.num_workers
         if workers is None:
-            workers = _worker_count(len(files) // ranks.size, ranks.processors)
-        splits[name] = Split(name, _loader(dataset, shares, workers), sampler)
+            workers = worker_count(len(files) // ranks.size, ranks.processors)
+        counts = torch.bincount(torch.tensor([label for _, label in files]), minlength=len(classes))
+        splits[name] = Split(name, dataset, loader(dataset, shares, workers), sampler, counts)
     return splits, classes
 
 
@@ -167,13 +177,16 @@ def _files(name: str, channel: Path, classes: Sequence[str]) -> list[tuple[Path,
     return files
 
 
-def _loader(dataset: ImageFolder, shares: ShareSampler, workers: int) -> DataLoader[tuple[torch.Tensor, int]]:
+def loader(
+    dataset: ImageFolder, batches: Iterable[Sequence[Place]], workers: int
+) -> DataLoader[tuple[torch.Tensor, int]]:
+    """Return what loads batches of images in so many worker processes."""
     with warnings.catch_warnings():
         # More workers than processors is the user's choice where it is made.
         warnings.simplefilter("ignore", UserWarning)
         return DataLoader(
             dataset,
-            batch_sampler=shares,
+            batch_sampler=batches,  # type: ignore[arg-type]  # any iterable will do
             num_workers=workers,
             pin_memory=torch.cuda.is_available(),
             collate_fn=_collate,
@@ -181,14 +194,15 @@ def _loader(dataset: ImageFolder, shares: ShareSampler, workers: int) -> DataLoa
         )
 
 
-def _worker_count(images: int, processors: int) -> int:
+def worker_count(images: int, processors: int) -> int:
+    """Return how many processes load so many images fastest."""
     return 0 if processors == 1 or images < _FEW_IMAGES else min(processors, 8)
 
 
-def _collate(items: Sequence[tuple[torch.Tensor, int] | _Bad]) -> Batch | _Bad:
+def _collate(items: Sequence[tuple[torch.Tensor, int] | Bad]) -> Batch | Bad:
     images, labels = [], []
     for item in items:
-        if isinstance(item, _Bad):
+        if isinstance(item, Bad):
             return item
         images.append(item[0])
         labels.append(item[1])

@@ -88,20 +88,24 @@ class Ranks:
         result: Value = box[0]
         return result
 
-    def together(self, classifier: Classifier) -> nn.Module:
+    def together(self, classifier: Classifier, *, on_features: bool = False) -> nn.Module:
         """Return the network whose gradients are the mean over the ranks; all get rank 0's weights.
+
+        It takes images, or with ``on_features`` what a frozen backbone makes of them.
 
         Batch normalisation takes its statistics from the whole batch on GPUs. On CPUs torch has no such
         layer: each rank's share has its own, and rank 0's running statistics are used.
         """
         if self.size == 1:
-            return classifier
+            return classifier.head if on_features else classifier
         for value in classifier.state_dict().values():
             dist.broadcast(value, src=0)
-        if classifier.frozen:  # its backbone has nothing to say to the other ranks
-            return nn.Sequential(classifier.backbone, nn.parallel.DistributedDataParallel(classifier.head))
+        if classifier.held:  # its backbone has nothing to say to the other ranks
+            head = nn.parallel.DistributedDataParallel(classifier.head)
+            return head if on_features else nn.Sequential(classifier.backbone, head)
         normalized = any(
-            isinstance(layer, nn.modules.batchnorm._BatchNorm)  # noqa: SLF001 - no other name for all of them
+            layer.training
+            and isinstance(layer, nn.modules.batchnorm._BatchNorm)  # noqa: SLF001 - no other name for them
             for layer in classifier.modules()
         )
         if normalized and torch.cuda.is_available():

@@ -10,6 +10,14 @@ from pathlib import Path
 DATASET_VERSION = "DOGBREED_DATASET_VERSION"
 """Environment variable that names the data set's version; it is noted in the model artifact."""
 
+FEATURES = "DOGBREED_FEATURES"
+"""Environment variable that names a folder for the features of frozen backbones which outlives the job;
+default: a folder among the checkpoints."""
+
+CHECKPOINTS_BY_JOB = "DOGBREED_CHECKPOINTS_BY_JOB"
+"""Environment variable that is set where jobs share the place of their checkpoints, as trials of a tuning job
+do: each then has a folder there, named after it."""
+
 
 class FailedElsewhere(Exception):  # noqa: N818 - an outcome of the job, of which this process is a part
     """Another process of the job failed first; the message is its reason."""
@@ -27,6 +35,7 @@ class TrainingEnvironment:
     output_dir: Path
     output_data_dir: Path
     checkpoint_dir: Path
+    feature_dir: Path
     job_name: str
     dataset_version: str | None
 
@@ -47,6 +56,7 @@ class TrainingEnvironment:
         base = model_dir.parent  # /opt/ml on SageMaker
         output_dir = Path(environ.get("SM_OUTPUT_DIR", base / "output"))
         prefix = "SM_CHANNEL_"
+        job_name = environ.get("TRAINING_JOB_NAME", environ.get("SAGEMAKER_JOB_NAME", "training-job"))
         channels = {
             name.removeprefix(prefix).lower(): Path(value)
             for name, value in environ.items()
@@ -57,8 +67,9 @@ class TrainingEnvironment:
             model_dir=model_dir,
             output_dir=output_dir,
             output_data_dir=Path(environ.get("SM_OUTPUT_DATA_DIR", output_dir / "data")),
-            checkpoint_dir=base / "checkpoints",
-            job_name=environ.get("TRAINING_JOB_NAME", environ.get("SAGEMAKER_JOB_NAME", "training-job")),
+            checkpoint_dir=base / "checkpoints" / (job_name if CHECKPOINTS_BY_JOB in environ else ""),
+            feature_dir=Path(environ.get(FEATURES, base / "checkpoints" / "features")),
+            job_name=job_name,
             dataset_version=environ.get(DATASET_VERSION),
         )
 

@@ -26,7 +26,7 @@ def _hyperparameter(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-FREE_TO_CHANGE = frozenset({"epochs", "num_workers", "patience", "compile", "feature_cache", "engine"})
+FREE_TO_CHANGE = frozenset({"epochs", "num_workers", "patience", "compile"})
 """What may change from one run to the next without changing what an epoch computes."""
 
 

@@ -88,17 +88,20 @@ class ImageError(Exception):
         return self.message
 
 
-def open_rgb(data: bytes, *, max_pixels: int) -> Image.Image:
+def open_rgb(data: bytes, *, max_pixels: int, least_side: int | None = None) -> Image.Image:
     """Decode an image to upright RGB; transparent parts become white.
+
+    A JPEG may come out at a half, a quarter or an eighth of its size, in much less time, as long as both
+    sides keep ``least_side`` pixels.
 
     Raises:
         ImageError: The bytes are not an image that can be used.
     """
-    return _decode(io.BytesIO(data), max_pixels)
+    return _decode(io.BytesIO(data), max_pixels, least_side)
 
 
-def open_rgb_file(path: Path, *, max_pixels: int) -> Image.Image:
-    """Decode an image file to upright RGB; transparent parts become white.
+def open_rgb_file(path: Path, *, max_pixels: int, least_side: int | None = None) -> Image.Image:
+    """Decode an image file to upright RGB, as ``open_rgb`` does.
 
     Raises:
         ImageError: The file's content is not an image that can be used; the message names the file.
@@ -106,12 +109,12 @@ def open_rgb_file(path: Path, *, max_pixels: int) -> Image.Image:
     """
     with path.open("rb") as stream:
         try:
-            return _decode(stream, max_pixels)
+            return _decode(stream, max_pixels, least_side)
         except ImageError as error:
             raise ImageError(error.code, f"{path}: {error.message}") from error
 
 
-def _decode(stream: IO[bytes], max_pixels: int) -> Image.Image:
+def _decode(stream: IO[bytes], max_pixels: int, least_side: int | None = None) -> Image.Image:
     name, factory = _identify(stream.read(_HEAD_BYTES))
     stream.seek(0)
     # The plugins are called directly: Image.open would first apply Pillow's process-wide pixel
@@ -119,6 +122,8 @@ def _decode(stream: IO[bytes], max_pixels: int) -> Image.Image:
     try:
         image = factory(stream, "")
         _check_size(image, max_pixels)
+        if least_side is not None and name == "JPEG":
+            image.draft(None, (least_side, least_side))
         image.load()
         return _to_rgb(_upright(image), name)
     except ImageError:

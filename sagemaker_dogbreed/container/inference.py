@@ -102,7 +102,10 @@ def predict_fn(request: ImageRequest, model: artifact.LoadedModel, context: Any 
     inputs = []
     for index, data in enumerate(request.images):
         try:
-            inputs.append(transform(images.open_rgb(data, max_pixels=settings.max_pixels)))
+            image = images.open_rgb(
+                data, max_pixels=settings.max_pixels, least_side=model.preprocessing.least_side
+            )
+            inputs.append(transform(image))
         except images.ImageError as error:
             raise RequestError(422, error.code, request.place(index) + error.message) from error
     device = next(model.module.parameters()).device

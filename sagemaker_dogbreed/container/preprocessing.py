@@ -74,6 +74,11 @@ class Preprocessing:
             interpolation=weights.interpolation.value,
         )
 
+    @property
+    def least_side(self) -> int:
+        """Pixels an image's sides should have at least when it is decoded: twice what it is resized to."""
+        return 2 * self.resize_size
+
     def evaluation_transform(self) -> Transform:
         """Return the function from an RGB image to a float tensor (3, image_size, image_size)."""
         resize = transforms.Resize(self.resize_size, self._interpolation_mode(), antialias=True)

@@ -34,10 +34,20 @@ class EpochSampler(Sampler[Place]):
         return self.size
 
     def __iter__(self) -> Iterator[Place]:
-        generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch))
-        order = torch.randperm(self.size, generator=generator) if self.shuffle else torch.arange(self.size)
+        generator = self._generator()
+        order = self._order(generator)
         seeds = torch.randint(2**62, (self.size,), generator=generator)
         return iter([Place(int(number), int(seed)) for number, seed in zip(order, seeds, strict=True)])
+
+    def order(self) -> torch.Tensor:
+        """Return the images' numbers (images,) in the epoch's order."""
+        return self._order(self._generator())
+
+    def _generator(self) -> torch.Generator:
+        return torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch))
+
+    def _order(self, generator: torch.Generator) -> torch.Tensor:
+        return torch.randperm(self.size, generator=generator) if self.shuffle else torch.arange(self.size)
 
 
 class ShareSampler(Sampler[list[Place]]):

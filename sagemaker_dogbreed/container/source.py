@@ -30,7 +30,7 @@ def library_version() -> str:
 
 def package_files() -> dict[str, bytes]:
     """Return the package's ``__init__`` and its container modules, by path, sorted."""
-    paths = [_PACKAGE / "__init__.py", *sorted((_PACKAGE / "container").glob("*.py"))]
+    paths = [_PACKAGE / "__init__.py", *sorted((_PACKAGE / "container").rglob("*.py"))]
     return {path.relative_to(_PACKAGE.parent).as_posix(): path.read_bytes() for path in paths}
 
 

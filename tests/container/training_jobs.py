@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from torchvision import models
 
 from sagemaker_dogbreed.container import train
 from sagemaker_dogbreed.container.hparams import Hyperparameters
@@ -40,6 +41,15 @@ def quick_classifier(class_count: int = 3, **changes: object) -> Classifier:
     """Build a classifier from the quick hyperparameters; always the same random weights."""
     torch.manual_seed(0)
     return build(Hyperparameters(**{**QUICK, **changes}), class_count, 32)
+
+
+def save_backbone(folder: Path, name: str = "shufflenet_v2_x0_5") -> Path:
+    """Write random weights of a small backbone, always the same, into a new folder for the channel weights."""
+    folder.mkdir()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        torch.save(models.get_model(name, weights=None).state_dict(), folder / f"{name}.pth")
+    return folder
 
 
 class Job:
@@ -77,6 +87,11 @@ class Job:
             start_new_session=True,
             text=True,
         )
+
+    def forget_checkpoints(self) -> None:
+        """Take away what a training would go on from; features stay."""
+        for path in self.checkpoints.glob("*.pt"):
+            path.unlink()
 
     @property
     def failure(self) -> str:
