@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 STRATEGIES = ("Bayesian", "Random", "Grid", "Hyperband")
 
-_ATTEMPTS = 20  # at values that no trial has had yet
+_ATTEMPTS = 10  # at values that no trial has had yet
+_FEW = 1000  # combinations of values that can be looked through for one that is left
 _MOST_STARTUP_TRIALS = 10
 
 
@@ -197,26 +198,42 @@ class Search:
         return None, None
 
     def _from_study(self, study: optuna.Study) -> tuple[optuna.Trial, dict[str, str]]:
-        """Choose values that no trial has had, if there are such."""
+        """Choose values that no trial has had, as long as there may be such."""
         from optuna.trial import TrialState
 
-        for attempt in range(_ATTEMPTS):
-            # A sampler of its own for each trial: its choice depends on what has been told, not on how
-            # often this process, rather than one that was cut off, has asked.
-            study.sampler = self._sampler(attempt)
-            trial = study.ask(self._distributions)
-            values = {item.name: item.decode(trial.params[item.name]) for item in self._dimensions}
-            is_new = tuple(values.values()) not in self._tried
-            if is_new or len(self._tried) >= self._combinations or attempt == _ATTEMPTS - 1:
-                break
+        trial, values = self._choose(study, 0)
+        for attempt in range(1, _ATTEMPTS):
+            if tuple(values.values()) not in self._tried or len(self._tried) >= self._combinations:
+                return trial, values
             study.tell(trial, state=TrialState.FAIL)
+            trial, values = self._choose(study, attempt)
+        if tuple(values.values()) in self._tried and self._combinations <= _FEW:
+            left = [
+                found
+                for found in search_space.combinations(self._dimensions)
+                if tuple(found.values()) not in self._tried
+            ]
+            study.tell(trial, state=TrialState.FAIL)
+            one = left[self._derived_seed(_ATTEMPTS) % len(left)]
+            study.enqueue_trial({item.name: item.encode(one[item.name]) for item in self._dimensions})
+            trial, values = self._choose(study, _ATTEMPTS)
         return trial, values
+
+    def _choose(self, study: optuna.Study, attempt: int) -> tuple[optuna.Trial, dict[str, str]]:
+        # A sampler of its own for each trial: its choice depends on what has been told, not on how
+        # often this process, rather than one that was cut off, has asked.
+        study.sampler = self._sampler(attempt)
+        trial = study.ask(self._distributions)
+        return trial, {item.name: item.decode(trial.params[item.name]) for item in self._dimensions}
+
+    def _derived_seed(self, attempt: int) -> int:
+        text = f"{self._seed} {self._next_number} {attempt}".encode()
+        return int.from_bytes(hashlib.sha256(text).digest()[:4], "big")
 
     def _sampler(self, attempt: int) -> optuna.samplers.BaseSampler:
         from optuna import samplers
 
-        text = f"{self._seed} {self._next_number} {attempt}".encode()
-        seed = int.from_bytes(hashlib.sha256(text).digest()[:4], "big")
+        seed = self._derived_seed(attempt)
         if self._strategy == "Random":
             return samplers.RandomSampler(seed=seed)
         startup = max(1, min(_MOST_STARTUP_TRIALS, self._max_trials // 3))

@@ -50,6 +50,14 @@ class Dimension:
             return int(self.high) - int(self.low) + 1
         return None
 
+    def every(self) -> Sequence[str]:
+        """Return all values, as texts, of a range that has a size."""
+        if self.kind == "Categorical":
+            return self.values
+        if self.kind == "Continuous":
+            return [repr(float(self.low))]
+        return [str(number) for number in range(int(self.low), int(self.high) + 1)]
+
     def distribution(self) -> BaseDistribution:
         """Return Optuna's equivalent; its values are turned into texts by ``decode``."""
         from optuna import distributions
@@ -113,16 +121,12 @@ def read(ranges: Mapping[str, Mapping[str, Any]]) -> tuple[Dimension, ...]:
 
 
 def combinations(dimensions: Sequence[Dimension]) -> Iterator[dict[str, str]]:
-    """Yield every combination of Categorical values once, the last hyperparameter changing fastest.
+    """Yield every combination of values once, the last hyperparameter changing fastest.
 
-    Raises:
-        ValueError: A range is not Categorical.
+    Every range must have a size, and not too large a one.
     """
-    for dimension in dimensions:
-        if dimension.kind != "Categorical":
-            raise ValueError(f"{dimension.name}: strategy Grid needs Categorical ranges only")
     names = [dimension.name for dimension in dimensions]
-    for values in itertools.product(*(dimension.values for dimension in dimensions)):
+    for values in itertools.product(*(dimension.every() for dimension in dimensions)):
         yield dict(zip(names, values, strict=True))
 
 

@@ -134,7 +134,7 @@ def _check_objective(config: Parameters, definition: Parameters) -> None:
             f"metric definitions. (There is none named {objective['MetricName']!r}.)"
         )
     target = config.get("TuningJobCompletionCriteria", {}).get("TargetObjectiveMetricValue")
-    if target is not None and not math.isfinite(target):
+    if target is not None and not math.isfinite(float(target)):  # botocore sends NaN as a text
         raise invalid(f"TargetObjectiveMetricValue must be finite, got {target}")
 
 

@@ -128,11 +128,8 @@ class TuningRun:
 
     def _look(self, search: Search) -> State:
         """Tell the search what has come of the trials, and return the state with all of it."""
-        if self._stops_trials:
-            for name, running in self._running.items():
-                for epoch, value in running.log.news():
-                    if search.report(running.number, epoch, value) and not running.is_stopping:
-                        self._stop(name)
+        for name in [name for name, running in self._running.items() if self._report(search, running)]:
+            self._stop(name)
         state = self._record.read()
         if state is None:
             raise FileNotFoundError(f"the record of the tuning job {self._name} is gone")
@@ -141,10 +138,18 @@ class TuningRun:
                 assert state is not None  # noqa: S101 - nobody deletes a tuning job in progress
                 tuning_status.refresh(self._workspace.root, state)
         for trial in trials.by_end(state["Local"]["Trials"]):
-            running_trial = self._running.pop(trial["TrainingJobName"], None)
-            if running_trial is not None:
-                search.tell(running_trial.number, trials.objective(trial))
+            running = self._running.pop(trial["TrainingJobName"], None)
+            if running is not None:
+                self._report(search, running)  # what came since; later trials are compared with it
+                search.tell(running.number, trials.objective(trial))
         return state
+
+    def _report(self, search: Search, running: _Running) -> bool:
+        """Pass on what a trial has logged, and return whether it is to be stopped, and is not yet."""
+        if not self._stops_trials:
+            return False
+        stop = [search.report(running.number, epoch, value) for epoch, value in running.log.news()]
+        return any(stop) and not running.is_stopping
 
     def _start_trials(self, search: Search, state: State) -> None:
         limits = self._config["ResourceLimits"]

@@ -48,7 +48,9 @@ def tuning_request(
     del training["TrainingJobName"]
     training["StaticHyperParameters"] = training.pop("HyperParameters")
     training["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "Loss", "Regex": "Loss: ([-0-9.e]+)"}]
-    limits = {"MaxParallelTrainingJobs": parallel} | ({} if jobs is None else {"MaxNumberOfTrainingJobs": jobs})
+    limits = {"MaxParallelTrainingJobs": parallel}
+    if jobs is not None:
+        limits["MaxNumberOfTrainingJobs"] = jobs
     return {
         "HyperParameterTuningJobName": name,
         "HyperParameterTuningJobConfig": {
