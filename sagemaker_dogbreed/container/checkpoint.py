@@ -36,6 +36,7 @@ class Checkpoint:
 
     epoch: int = 0
     model: Mapping[str, torch.Tensor] = dataclasses.field(default_factory=dict)
+    average: Mapping[str, torch.Tensor] = dataclasses.field(default_factory=dict)
     optimizer: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     best_epoch: int = 0
     best_loss: float = math.inf
@@ -52,9 +53,8 @@ class CheckpointStore:
 
     def __init__(self, folder: Path, configuration: Mapping[str, Any]) -> None:
         self.folder = folder
-        self.configuration = {
-            name: value for name, value in configuration.items() if name not in FREE_TO_CHANGE
-        }
+        free = FREE_TO_CHANGE - ({"epochs"} if _is_scheduled(configuration) else set())
+        self.configuration = {name: value for name, value in configuration.items() if name not in free}
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint and remove those that are no longer needed."""
@@ -121,6 +121,13 @@ class CheckpointStore:
                 f"{path} was written by a training with another configuration: {changes}. Use the same "
                 "configuration to go on from it, or another (or an empty) checkpoint location to begin anew"
             )
+
+
+def _is_scheduled(configuration: Mapping[str, Any]) -> bool:
+    """Return whether the learning rates of an epoch depend on how many there are to be."""
+    return (
+        configuration.get("schedule", "constant") != "constant" or float(configuration.get("warmup", 0)) > 0
+    )
 
 
 def _digest(path: Path) -> str:

@@ -8,7 +8,6 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +15,13 @@ from torch import nn
 
 from sagemaker_dogbreed.container import log, metrics
 from sagemaker_dogbreed.container.checkpoint import Checkpoint, CheckpointStore
-from sagemaker_dogbreed.container.data import UNCOUNTED, Batch, Split
+from sagemaker_dogbreed.container.compilation import compiled
+from sagemaker_dogbreed.container.data import UNCOUNTED, Batch
 from sagemaker_dogbreed.container.distributed import Ranks
 from sagemaker_dogbreed.container.hparams import Hyperparameters
+from sagemaker_dogbreed.container.learning import Examples, Learning
 from sagemaker_dogbreed.container.model import Classifier
+from sagemaker_dogbreed.container.recipe import UNCHANGED, plain_loss
 from sagemaker_dogbreed.container.sampling import epoch_seed
 
 
@@ -40,21 +42,26 @@ class Trainer:
 
     Attributes:
         classifier: What is trained.
-        network: What the images go through: the classifier, joined to those of the other ranks.
+        splits: Batches of images; with ``on_features``, of what the frozen backbone makes of them.
         stop_requested: Asked with each batch; the request may reach one rank only.
+        epoch_ended: Told the measures of each epoch, by key; on True training ends there.
     """
 
     classifier: Classifier
-    network: nn.Module
     ranks: Ranks
-    splits: Mapping[str, Split]
+    splits: Mapping[str, Examples]
     hyperparameters: Hyperparameters
     checkpoints: CheckpointStore
     device: torch.device
     stop_requested: Callable[[], bool]
+    on_features: bool = False
+    epoch_ended: Callable[[Mapping[str, float]], bool] = lambda _: False
 
     def fit(self) -> Checkpoint:
         """Train until the last epoch, or until patience or a stop request ends it.
+
+        A pretrained backbone of which something trains joins in after ``head_epochs``; patience counts
+        from there.
 
         Returns:
             The state after the last complete epoch; the classifier has the weights of the best one.
@@ -65,16 +72,21 @@ class Trainer:
             DataError: An image cannot be decoded.
         """
         wanted = self.hyperparameters
-        optimizer = _optimizer(self.classifier, wanted)
+        learning = Learning(self.classifier, wanted, self.splits["train"], self.device)
         state = self.ranks.from_leader(self.checkpoints.load) or Checkpoint()
         if state.epoch:
             log.line(f"Resuming after epoch {state.epoch}")
             self.classifier.load_trained_state(state.model)
-            optimizer.load_state_dict(dict(state.optimizer))
+            learning.load(state.optimizer, state.average)
         try:
-            while state.epoch < wanted.epochs and not _out_of_patience(state, wanted.patience):
-                state = self._epoch(state, optimizer)
-                self.ranks.from_leader(functools.partial(self.checkpoints.save, state))
+            for head_alone, last in ((True, learning.head_epochs), (False, wanted.epochs)):
+                network = None
+                while state.epoch < last and not _out_of_patience(state, wanted, learning.head_epochs):
+                    network = network or self._network(head_alone=head_alone)
+                    state = self._epoch(state, network, learning)
+                    self.ranks.from_leader(functools.partial(self.checkpoints.save, state))
+                    if self.epoch_ended(state.history[-1]):
+                        raise StopRequested
             if state.epoch < wanted.epochs:
                 log.line(f"No better validation loss for {wanted.patience} epochs: stopping early")
         except StopRequested:
@@ -86,43 +98,61 @@ class Trainer:
 
     def test(self) -> dict[str, float]:
         """Return the test split's metrics by key (``test_loss``), and print their line."""
-        with torch.inference_mode():
-            measures = self._measure(self.splits["test"].batches(), None)
-        return _report("test", measures)
+        network = self.ranks.together(self.classifier, on_features=self.on_features)
+        return _report("test", self._measure(network, self.splits["test"].batches()))
 
-    def _epoch(self, state: Checkpoint, optimizer: torch.optim.Optimizer) -> Checkpoint:
+    def _network(self, *, head_alone: bool) -> nn.Module:
+        """Return what batches go through while the head trains alone, or after that."""
+        self.classifier.hold_backbone(head_alone)
+        network = self.ranks.together(self.classifier, on_features=self.on_features)
+        if self.hyperparameters.compile == "off" or self.on_features:
+            return network
+        images, _ = next(self.splits["valid"].batches())
+        return compiled(network, self.classifier, images.to(self.device), self.ranks)
+
+    def _epoch(self, state: Checkpoint, network: nn.Module, learning: Learning) -> Checkpoint:
         epoch, started = state.epoch + 1, time.monotonic()
         prefix = f"Epoch {epoch}/{self.hyperparameters.epochs} - "
         seed_everything(epoch_seed(self.hyperparameters.seed, epoch) + (self.ranks.rank << 48))
-        train = self._measure(self.splits["train"].batches(epoch), optimizer)
+        learning.begin(epoch)
+        train = self._measure(network, self.splits["train"].batches(epoch), learning)
         report = _report("train", train, prefix)
-        with torch.inference_mode():
-            valid = self._measure(self.splits["valid"].batches(), None)
+        with learning.average_in_use():
+            valid = self._measure(network, self.splits["valid"].batches())
+            model = self.classifier.trained_state()
         report |= _report("valid", valid, prefix)
         log.line(f"{prefix}took {time.monotonic() - started:.1f} s")
-        model = self.classifier.trained_state()
+        average = learning.average_state()
         state = dataclasses.replace(
             state,
             epoch=epoch,
-            model=model,
-            optimizer=optimizer.state_dict(),
+            model=self.classifier.trained_state() if average else model,
+            average=average,
+            optimizer=learning.optimizer.state_dict(),
             history=(*state.history, {"epoch": epoch, **report}),
         )
         if valid["Loss"] < state.best_loss:
             state = dataclasses.replace(state, best_epoch=epoch, best_loss=valid["Loss"], best_model=model)
         return state
 
-    def _measure(self, batches: Iterable[Batch], optimizer: torch.optim.Optimizer | None) -> dict[str, float]:
-        """Run over the batches, training where there is an optimizer; return the mean measures."""
-        self.classifier.train(optimizer is not None)
+    def _measure(
+        self, network: nn.Module, batches: Iterable[Batch], learning: Learning | None = None
+    ) -> dict[str, float]:
+        """Run over the batches, learning from them where that is wanted; return the mean measures."""
+        self.classifier.train(learning is not None)
+        recipe = learning.recipe if learning else UNCHANGED
+        in_part = learning and self.hyperparameters.precision == "bf16" and not self.on_features
+        mixed = torch.autocast(self.device.type, torch.bfloat16, enabled=bool(in_part))
         seen = {"Loss": 0.0, "Top-1": 0.0, "Top-5": 0.0, "Images": 0.0}
-        for images, labels in batches:
-            images, labels = (
-                images.to(self.device, non_blocking=True),
+        for inputs, labels in batches:
+            inputs, labels = (
+                inputs.to(self.device, non_blocking=True),
                 labels.to(self.device, non_blocking=True),
             )
-            scores = self.network(images)
-            loss = nn.functional.cross_entropy(scores, labels, reduction="sum", ignore_index=UNCOUNTED)
+            with torch.inference_mode(learning is None), mixed:
+                inputs, targets = recipe.blended(inputs, labels)
+                scores = network(inputs).float()
+            loss = plain_loss(scores, targets)
             ranked = scores.detach().topk(min(5, scores.shape[1])).indices == labels.unsqueeze(1)
             sums = (loss.detach(), ranked[:, 0].sum(), ranked.sum(), (labels != UNCOUNTED).sum())
             # The one wait for the GPU, and for the other ranks.
@@ -136,11 +166,9 @@ class Trainer:
                     f"the loss is {batch_loss}: training diverged. "
                     f"Lower learning_rate (it is {self.hyperparameters.learning_rate:g})"
                 )
-            if optimizer is not None:
-                optimizer.zero_grad()
-                # The gradients of the batch's mean loss, for the ranks' gradients are averaged.
-                (loss * self.ranks.size / batch_size).backward()  # type: ignore[no-untyped-call]  # torch's
-                optimizer.step()
+            if learning:
+                # Down the batch's mean loss, for the ranks' gradients are averaged.
+                learning.step(recipe.loss(scores, targets, plain=loss) * self.ranks.size / batch_size)
             seen = {name: total + value for (name, total), value in zip(seen.items(), batch, strict=True)}
         count = seen.pop("Images")
         return {name: total / count for name, total in seen.items()}
@@ -153,18 +181,8 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def _optimizer(classifier: Classifier, wanted: Hyperparameters) -> torch.optim.Optimizer:
-    kinds: dict[str, Any] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
-    options: dict[str, Any] = {"lr": wanted.learning_rate, "weight_decay": wanted.weight_decay}
-    if wanted.optimizer == "sgd":
-        options["momentum"] = 0.9
-    parameters = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
-    optimizer: torch.optim.Optimizer = kinds[wanted.optimizer](parameters, **options)
-    return optimizer
-
-
-def _out_of_patience(state: Checkpoint, patience: int) -> bool:
-    return patience > 0 and state.epoch - state.best_epoch >= patience
+def _out_of_patience(state: Checkpoint, wanted: Hyperparameters, head_epochs: int) -> bool:
+    return wanted.patience > 0 and state.epoch - max(state.best_epoch, head_epochs) >= wanted.patience
 
 
 def _report(split: str, measures: Mapping[str, float], prefix: str = "") -> dict[str, float]:

@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torchvision import models  # type: ignore[import-untyped]  # torchvision ships no types
 
+from sagemaker_dogbreed.container.blocks import block_names, block_of
+from sagemaker_dogbreed.container.heads import build_head
 from sagemaker_dogbreed.container.hparams import Hyperparameters
 
 _IMAGENET_CLASSES = 1000
@@ -22,35 +24,83 @@ AUXILIARY_HEADS = ("aux1.", "aux2.", "AuxLogits.")
 class Classifier(nn.Module):
     """Images (batch, 3, size, size) to class scores (batch, classes).
 
-    A frozen backbone does not train: its parameters need no gradients, and it stays in evaluation
-    mode so that the statistics of its batch normalisation stay as they are.
+    The head trains always; of the backbone what ``finetune`` says: nothing (``head``), its last block
+    (``last_block``, see ``blocks``) or everything (``full``). What does not train needs no gradients, and
+    stays in evaluation mode so that the statistics of its batch normalisation stay as they are.
     """
 
-    def __init__(self, backbone: nn.Module, head: nn.Module, *, classifier_layer: str, frozen: bool) -> None:
+    def __init__(
+        self, backbone: nn.Module, head: nn.Module, *, classifier_layer: str, finetune: str = "full"
+    ) -> None:
         super().__init__()
         self.backbone, self.head = backbone, head
         self.classifier_layer = classifier_layer
-        self.frozen = frozen
-        backbone.requires_grad_(not frozen)
-        self.train()
+        self.blocks = block_names(backbone)
+        first = {"head": len(self.blocks), "last_block": len(self.blocks) - 1, "full": 0}[finetune]
+        self.first_trained = first
+        self._first_now = first
+        self.hold_backbone(False)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether nothing of the backbone trains, from the first epoch to the last."""
+        return self.first_trained == len(self.blocks)
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing of the backbone trains at present."""
+        return self._first_now == len(self.blocks)
+
+    @property
+    def feature_count(self) -> int:
+        """How many features the backbone makes of an image."""
+        return next(layer.in_features for layer in self.head.modules() if isinstance(layer, nn.Linear))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the scores (batch, classes) of images (batch, 3, size, size)."""
         return cast("torch.Tensor", self.head(self.backbone(images)))
 
+    def hold_backbone(self, held: bool) -> None:
+        """Let the head alone train while ``held``, and with it what trains of the backbone otherwise."""
+        self._first_now = len(self.blocks) if held else self.first_trained
+        for name, parameter in self.backbone.named_parameters():
+            parameter.requires_grad_(block_of(self.blocks, name) >= self._first_now)
+        self.train()
+
     def train(self, mode: bool = True) -> Classifier:
-        """Set training or evaluation mode; a frozen backbone stays in evaluation mode."""
+        """Set training or evaluation mode; what does not train stays in evaluation mode."""
         super().train(mode)
-        if self.frozen:
+        if self._first_now:
             self.backbone.eval()
+        for block in self.blocks[self._first_now :]:
+            for name in block:
+                self.backbone.get_submodule(name).train(mode)
         return self
+
+    def rated_parameters(self, backbone_share: float) -> list[tuple[float, list[nn.Parameter]]]:
+        """Return what trains, from the first block to the head, each with its share of the learning rate.
+
+        The shares rise by the same factor from block to block, from ``backbone_share`` to the head's 1
+        (https://arxiv.org/abs/1801.06146 calls it discriminative fine-tuning).
+        """
+        count = len(self.blocks) - self.first_trained
+        found: list[tuple[float, list[nn.Parameter]]] = [
+            (backbone_share ** ((count - place) / count), []) for place in range(count)
+        ]
+        for name, parameter in self.backbone.named_parameters():
+            place = block_of(self.blocks, name) - self.first_trained
+            if place >= 0:
+                found[place][1].append(parameter)
+        return [*found, (1.0, list(self.head.parameters()))]
+
+    def trained_tensors(self) -> OrderedDict[str, torch.Tensor]:
+        """Return the part of the state that training changes; the tensors themselves, no copies."""
+        return OrderedDict((name, value) for name, value in self.state_dict().items() if self._trains(name))
 
     def trained_state(self) -> OrderedDict[str, torch.Tensor]:
         """Return a copy, in main memory, of the part of the state that training changes."""
         return OrderedDict(
-            (name, value.detach().to("cpu", copy=True))
-            for name, value in self.state_dict().items()
-            if not self.frozen or name.startswith("head.")
+            (name, value.detach().to("cpu", copy=True)) for name, value in self.trained_tensors().items()
         )
 
     def load_trained_state(self, state: Mapping[str, torch.Tensor]) -> None:
@@ -59,7 +109,7 @@ class Classifier(nn.Module):
         Raises:
             ValueError: The state is not of this classifier.
         """
-        expected = {name for name in self.state_dict() if not self.frozen or name.startswith("head.")}
+        expected = set(self.trained_tensors())
         if set(state) != expected:
             names = ", ".join(sorted(expected ^ set(state))[:3])
             raise ValueError(f"not the state of this classifier: {names} missing or unexpected")
@@ -67,6 +117,10 @@ class Classifier(nn.Module):
             self.load_state_dict(state, strict=False)
         except RuntimeError as error:
             raise ValueError(f"not the state of this classifier: {error}") from error
+
+    def _trains(self, name: str) -> bool:
+        in_backbone = name.removeprefix("backbone.")
+        return in_backbone == name or block_of(self.blocks, in_backbone) >= self.first_trained
 
 
 def backbone_names() -> list[str]:
@@ -106,17 +160,10 @@ def build(hyperparameters: Hyperparameters, class_count: int, image_size: int) -
         ) from error
     return Classifier(
         backbone,
-        _head(hyperparameters, features, class_count),
+        build_head(hyperparameters, features, class_count),
         classifier_layer=layer_name,
-        frozen=hyperparameters.finetune == "head",
+        finetune=hyperparameters.finetune,
     )
-
-
-def _head(hyperparameters: Hyperparameters, features: int, class_count: int) -> nn.Module:
-    if hyperparameters.head == "linear":
-        return nn.Linear(features, class_count)
-    units = hyperparameters.head_units
-    return nn.Sequential(nn.Linear(features, units), nn.ReLU(), nn.Linear(units, class_count))
 
 
 def _options(name: str, image_size: int) -> dict[str, Any]:

@@ -42,10 +42,10 @@ def load_backbone(
         WeightsError: The file cannot be downloaded, found or read, or is not of this backbone.
     """
     if hyperparameters.weights == "none":
-        if hyperparameters.finetune == "head":
+        if hyperparameters.finetune != "full":
             raise WeightsError(
-                "weights: none with finetune: head would train a head on a random, frozen backbone; "
-                "use finetune: full, or pretrained weights"
+                f"weights: none with finetune: {hyperparameters.finetune} would train on a backbone of which "
+                "what is frozen stays random; use finetune: full, or pretrained weights"
             )
         return
     if hyperparameters.weights == "imagenet":

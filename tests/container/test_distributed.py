@@ -134,11 +134,10 @@ def fit_everything(channels: dict[str, Path], folder: Path) -> int:
         preprocessing = Preprocessing.for_backbone("squeezenet1_1", 32)
         splits, names = data.load_splits(channels, wanted, preprocessing, ranks)
         torch.manual_seed(ranks.rank)  # rank 0's is the one that counts
-        classifier = Classifier(PlainBackbone(), nn.Linear(8, len(names)), classifier_layer="", frozen=False)
-        network = ranks.together(classifier)
+        classifier = Classifier(PlainBackbone(), nn.Linear(8, len(names)), classifier_layer="")
         checkpoints = CheckpointStore(folder / "checkpoints", {})
         device = torch.device("cpu")
-        trainer = Trainer(classifier, network, ranks, splits, wanted, checkpoints, device, lambda: False)
+        trainer = Trainer(classifier, ranks, splits, wanted, checkpoints, device, lambda: False)
         history = trainer.fit().history
         if ranks.leads:
             torch.save({"history": history, "state": classifier.state_dict()}, folder / "result.pt")
