@@ -167,7 +167,7 @@ def test_every_training_spec_makes_a_valid_request(spec):
     _check("CreateTrainingJob", request)
     assert hparams.Hyperparameters.from_strings(request["HyperParameters"]) == spec.hyperparameters
     argv = [part for name, value in request["HyperParameters"].items() for part in (f"--{name}", value)]
-    assert hparams.Hyperparameters.from_argv(argv) == spec.hyperparameters
+    assert hparams.Hyperparameters.from_strings(hparams.arguments(argv)) == spec.hyperparameters
     compute = spec.compute
     assert request.get("EnableManagedSpotTraining", False) == compute.spot
     wait = request["StoppingCondition"].get("MaxWaitTimeInSeconds", compute.max_runtime_seconds)

@@ -29,6 +29,10 @@ def _hyperparameter(
 FREE_TO_CHANGE = frozenset({"epochs", "num_workers", "patience", "compile"})
 """What may change from one run to the next without changing what an epoch computes."""
 
+TUNING = "tuning"
+"""Name of the hyperparameter with which one training job runs a whole tuning: SageMaker's
+HyperParameterTuningJobConfig as JSON."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
@@ -152,29 +156,28 @@ class Hyperparameters:
         """
         return cls(**{name: parse(name, strings[name]) for name in names() if name in strings})
 
-    @classmethod
-    def from_argv(cls, argv: Sequence[str]) -> Hyperparameters:
-        """Read ``--name value`` pairs as SageMaker's toolkits pass them.
 
-        ``--name=value`` and ``--image-size`` are understood too. Arguments that are not ours
-        (``--model_dir``, ``--_tuning_objective_metric``) are passed over.
+def arguments(argv: Sequence[str]) -> dict[str, str]:
+    """Return ``--name value`` pairs as SageMaker's toolkits pass them, by name.
 
-        Raises:
-            ValueError: A value cannot be read or is out of range; the message names it.
-        """
-        strings: dict[str, str] = {}
-        position = 0
-        while position < len(argv):
-            name, has_value, value = argv[position].partition("=")
+    ``--name=value`` and ``--image-size`` are understood too, and what has no name is passed over.
+
+    >>> arguments(["--learning-rate", "-1", "--epochs=3", "extra"])
+    {'learning_rate': '-1', 'epochs': '3'}
+    """
+    strings: dict[str, str] = {}
+    position = 0
+    while position < len(argv):
+        name, has_value, value = argv[position].partition("=")
+        position += 1
+        if not name.startswith("--"):
+            continue
+        # A value may begin with one dash (a negative number) but never with two.
+        if not has_value and position < len(argv) and not argv[position].startswith("--"):
+            value = argv[position]
             position += 1
-            if not name.startswith("--"):
-                continue
-            # A value may begin with one dash (a negative number) but never with two.
-            if not has_value and position < len(argv) and not argv[position].startswith("--"):
-                value = argv[position]
-                position += 1
-            strings[name[2:].replace("-", "_")] = value
-        return cls.from_strings(strings)
+        strings[name[2:].replace("-", "_")] = value
+    return strings
 
 
 def names() -> tuple[str, ...]:

@@ -7,17 +7,16 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sagemaker_dogbreed.container import log
 from sagemaker_dogbreed.container.environment import FailedElsewhere, TrainingEnvironment
-from sagemaker_dogbreed.container.hparams import Hyperparameters
+from sagemaker_dogbreed.container.files import write_json
+from sagemaker_dogbreed.container.hparams import TUNING, Hyperparameters, arguments
 
 if TYPE_CHECKING:
-    from sagemaker_dogbreed.container.data import Split
     from sagemaker_dogbreed.container.distributed import Ranks
-    from sagemaker_dogbreed.container.features.split import FeatureSplit
+    from sagemaker_dogbreed.container.preparation import Job, Trained
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,8 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     environment: TrainingEnvironment | None = None
     try:
         environment = TrainingEnvironment.from_environ()
-        hyperparameters = Hyperparameters.from_argv(sys.argv[1:] if argv is None else argv)
-        _train(environment, hyperparameters, stop_signals)
+        strings = arguments(sys.argv[1:] if argv is None else argv)
+        # ``--model_dir``, ``--_tuning_objective_metric`` and the like are not ours, and passed over.
+        hyperparameters = Hyperparameters.from_strings(strings)
+        _train(environment, hyperparameters, _tuning(strings), stop_signals)
     except Exception as error:
         if not isinstance(error, FailedElsewhere):
             traceback.print_exc()
@@ -43,123 +44,98 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _tuning(strings: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """Return the tuning that this one job is to run, or None where it is an ordinary training."""
+    if TUNING not in strings:
+        return None
+    try:
+        config = json.loads(strings[TUNING])
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the hyperparameter {TUNING} is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"the hyperparameter {TUNING} must be a JSON object, got {config!r}")
+    return config
+
+
 def _train(
-    environment: TrainingEnvironment, hyperparameters: Hyperparameters, stop_signals: Sequence[int]
+    environment: TrainingEnvironment,
+    hyperparameters: Hyperparameters,
+    tuning: Mapping[str, Any] | None,
+    stop_signals: Sequence[int],
 ) -> None:
     # Imported here, so that a container that lacks something says so in output/failure.
     from sagemaker_dogbreed.container import distributed
 
     with distributed.joined(_reason) as ranks:
-        _train_together(environment, hyperparameters, stop_signals, ranks)
+        _train_together(environment, hyperparameters, tuning, stop_signals, ranks)
 
 
 def _train_together(
     environment: TrainingEnvironment,
     hyperparameters: Hyperparameters,
+    tuning: Mapping[str, Any] | None,
     stop_signals: Sequence[int],
     ranks: Ranks,
 ) -> None:
     import torch
 
-    from sagemaker_dogbreed.container import artifact, data, loop, model, weights
-    from sagemaker_dogbreed.container.checkpoint import CheckpointStore
-    from sagemaker_dogbreed.container.features.extraction import Extraction
-    from sagemaker_dogbreed.container.preprocessing import Preprocessing
+    from sagemaker_dogbreed.container import artifact
+    from sagemaker_dogbreed.container.preparation import Job
+    from sagemaker_dogbreed.container.tuning.single_job import STUDY_FILE, SingleJob
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.deterministic = True
-    loop.seed_everything(hyperparameters.seed)
-
-    preprocessing = Preprocessing.for_backbone(hyperparameters.backbone, hyperparameters.image_size)
-    splits, class_names = data.load_splits(environment.channels, hyperparameters, preprocessing, ranks)
-    classifier = model.build(hyperparameters, len(class_names), preprocessing.image_size)
-    ranks.from_leader(lambda: weights.load_backbone(classifier, hyperparameters, environment.channels))
-    _describe(
-        hyperparameters,
-        f"{device}, {ranks.size} processes" if ranks.size > 1 else device,
-        {name: len(split.sampler) for name, split in splits.items()},
-        class_names,
-    )
-
-    # The layout in which convolutions are fastest, on CPUs too (a third less time on MobileNetV2).
-    classifier.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's
-    on_features = classifier.frozen and hyperparameters.feature_cache == "on"
-    inputs: Mapping[str, Split | FeatureSplit] = splits
-    if on_features:
-        try:
-            inputs = Extraction(
-                classifier=classifier,
-                hyperparameters=hyperparameters,
-                preprocessing=preprocessing,
-                device=device,
-                ranks=ranks,
-                folder=environment.feature_dir,
-                earlier=environment.channels.get("features"),
-                dataset_version=environment.dataset_version,
-                stop_requested=lambda: bool(stop_signals),
-            ).splits(splits)
-        except loop.StopRequested:
-            log.line("Stop requested: what has passed the backbone is kept, and there is no model yet")
-            return
-    else:
-        # Found now, not after hours: training and validation images are all read in the first epoch.
-        for _ in splits["test"].batches():
-            if stop_signals:
-                break
-    configuration = {**hyperparameters.to_strings(), "class_names": list(class_names)}
-    if hyperparameters.finetune != "full":
-        configuration["backbone_weights"] = model.digest(classifier.backbone)
-    trainer = loop.Trainer(
-        classifier=classifier,
+    log.line(f"Hyperparameters: {json.dumps(hyperparameters.to_strings())}")
+    job = Job(
+        environment=environment,
         ranks=ranks,
-        splits=inputs,
-        hyperparameters=hyperparameters,
-        checkpoints=CheckpointStore(environment.checkpoint_dir, configuration),
-        device=device,
+        device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
         stop_requested=lambda: bool(stop_signals),
-        on_features=on_features,
     )
-    result = trainer.fit()
-    if not result.epoch:
-        log.line("Stopped before the first epoch was complete: there is no model to keep")
+    trained = (
+        _trained(job, hyperparameters) if tuning is None else SingleJob(job, hyperparameters, tuning).run()
+    )
+    if trained is None or not ranks.leads:
         return
-    metrics: dict[str, float] = dict(result.history[result.best_epoch - 1])
-    del metrics["epoch"]
-    try:
-        metrics |= trainer.test()
-    except loop.StopRequested:
-        log.line("Stop requested: the test split is left out")
-    if not ranks.leads:
-        return
-    summary = {"best_epoch": result.best_epoch, "epochs": result.epoch, **metrics}
-    _write_json(environment.output_data_dir / "history.json", {"epochs": list(result.history)})
-    _write_json(environment.output_data_dir / "metrics.json", summary)
+    summary = {"best_epoch": trained.state.best_epoch, "epochs": trained.state.epoch, **trained.metrics}
+    write_json(environment.output_data_dir / "history.json", {"epochs": list(trained.state.history)})
+    write_json(environment.output_data_dir / "metrics.json", summary)
+    if trained.study is not None:
+        write_json(environment.model_dir / STUDY_FILE, trained.study)
     artifact.save(
         environment.model_dir,
-        classifier,
-        class_names=class_names,
-        preprocessing=preprocessing,
-        hyperparameters=hyperparameters,
-        metrics=metrics,
+        trained.prepared.classifier,
+        class_names=trained.prepared.class_names,
+        preprocessing=trained.prepared.preprocessing,
+        hyperparameters=trained.prepared.hyperparameters,
+        metrics=trained.metrics,
         job_name=environment.job_name,
         dataset_version=environment.dataset_version,
     )
     log.line(f"Model artifact written to {environment.model_dir}")
 
 
-def _describe(
-    hyperparameters: Hyperparameters, device: object, counts: Mapping[str, int], class_names: Sequence[str]
-) -> None:
-    images = ", ".join(f"{count} {name}" for name, count in counts.items())
-    log.line(f"Training on {device}: {len(class_names)} classes, images: {images}")
-    log.line(f"Hyperparameters: {json.dumps(hyperparameters.to_strings())}")
+def _trained(job: Job, hyperparameters: Hyperparameters) -> Trained | None:
+    """Train, and return the best of the epochs; None where the job was stopped before there was one."""
+    from sagemaker_dogbreed.container import loop
+    from sagemaker_dogbreed.container.preparation import Trained, prepare
 
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    try:
+        prepared = prepare(job, hyperparameters)
+    except loop.StopRequested:
+        log.line("Stop requested: what has passed the backbone is kept, and there is no model yet")
+        return None
+    trainer = prepared.trainer(job.environment.checkpoint_dir)
+    state = trainer.fit()
+    if not state.epoch:
+        log.line("Stopped before the first epoch was complete: there is no model to keep")
+        return None
+    metrics: dict[str, float] = dict(state.history[state.best_epoch - 1])
+    del metrics["epoch"]
+    try:
+        metrics |= trainer.test()
+    except loop.StopRequested:
+        log.line("Stop requested: the test split is left out")
+    return Trained(prepared=prepared, state=state, metrics=metrics)
 
 
 def _reason(error: Exception) -> str:

@@ -94,7 +94,7 @@ def test_a_frozen_backbone_is_unchanged_by_training(job, monkeypatch, tmp_path, 
 
 def test_early_stopping_keeps_the_best(job, monkeypatch, capfd):
     """Without a better validation loss for two epochs training ends, and the best weights are tested."""
-    assert job.run_here(monkeypatch, epochs=40, patience=2, learning_rate=0.03, optimizer="sgd") == 0
+    assert job.run_here(monkeypatch, epochs=40, patience=2, learning_rate=0.01, optimizer="sgd") == 0
     result, history = job.result("metrics"), job.result("history")["epochs"]
     losses = [epoch["valid_loss"] for epoch in history]
     assert len(history) < 40

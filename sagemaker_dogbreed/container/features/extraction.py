@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from sagemaker_dogbreed.container import log
 from sagemaker_dogbreed.container.data import Bad, DataError, ImageFolder, Split, loader, worker_count
@@ -19,6 +18,7 @@ from sagemaker_dogbreed.container.distributed import Ranks
 from sagemaker_dogbreed.container.features.backbone_pass import BackbonePass
 from sagemaker_dogbreed.container.features.parts import PartFolder, Rows
 from sagemaker_dogbreed.container.features.split import FeatureSplit
+from sagemaker_dogbreed.container.heads import feature_count
 from sagemaker_dogbreed.container.hparams import Hyperparameters
 from sagemaker_dogbreed.container.loop import StopRequested
 from sagemaker_dogbreed.container.model import Classifier, digest
@@ -93,9 +93,7 @@ class Extraction:
         )
 
     def _rows(self, images: ImageFolder, place: str, view: int, backbone: BackbonePass, split: Split) -> Rows:
-        width = next(
-            layer.in_features for layer in self.classifier.head.modules() if isinstance(layer, nn.Linear)
-        )
+        width = feature_count(self.classifier.head)
         earlier = None if self.earlier is None else self.earlier / place
         parts = PartFolder(self.folder / place, len(images), width, earlier)
         missing = parts.missing()

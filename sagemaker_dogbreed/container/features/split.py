@@ -31,6 +31,10 @@ class FeatureSplit:
     batch_size: int
     ranks: Ranks
 
+    def with_batch_size(self, batch_size: int) -> FeatureSplit:
+        """Return the same features in batches of another size; what is only evaluated needs no change."""
+        return dataclasses.replace(self, batch_size=batch_size) if self.sampler.shuffle else self
+
     def batches(self, epoch: int = 0) -> Iterator[Batch]:
         """Yield this rank's shares of an epoch's batches: features (batch, width) and class numbers."""
         self.sampler.epoch = epoch

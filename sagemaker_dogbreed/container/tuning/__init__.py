@@ -1,0 +1,1 @@
+"""Tuning: the search over hyperparameters, and a training job that runs all trials of one itself."""
