@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from sagemaker_dogbreed.jobs.training_job import ModelArtifact as ModelArtifact
     from sagemaker_dogbreed.jobs.training_job import TrainingJob as TrainingJob
     from sagemaker_dogbreed.jobs.training_job import TrainingResult as TrainingResult
+    from sagemaker_dogbreed.jobs.tuning_job import TuningJob as TuningJob
+    from sagemaker_dogbreed.jobs.tuning_results import Trial as Trial
+    from sagemaker_dogbreed.jobs.tuning_results import TuningResults as TuningResults
     from sagemaker_dogbreed.predictor import Predictor as Predictor
     from sagemaker_dogbreed.session import Session as Session
     from sagemaker_dogbreed.specs.compute import ComputeSpec as ComputeSpec
@@ -108,6 +111,8 @@ _ROOMS = {
         "WaitTimeoutError",
     ),
     "jobs.training_job": ("ModelArtifact", "TrainingJob", "TrainingResult"),
+    "jobs.tuning_job": ("TuningJob",),
+    "jobs.tuning_results": ("Trial", "TuningResults"),
     "predictor": ("Predictor",),
     "session": ("Session",),
     "specs.compute": ("ComputeSpec",),

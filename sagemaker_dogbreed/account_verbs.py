@@ -14,7 +14,7 @@ from sagemaker_dogbreed.aws.roles.role_creation import DEFAULT_NAME
 from sagemaker_dogbreed.aws.spending.costs import CostEstimate, costs_of
 from sagemaker_dogbreed.errors import SpecError
 from sagemaker_dogbreed.places.place import Place
-from sagemaker_dogbreed.readiness import check_backbone, check_training
+from sagemaker_dogbreed.readiness import check_backbone, check_training, check_tuning
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
@@ -62,10 +62,10 @@ class AccountVerbs:
         self, training: TrainingSpec | None, tuning: TuningSpec | None, endpoint: EndpointSpec | None
     ) -> Iterator[Check]:
         self.place.check_specs(training=training, endpoint=endpoint)
+        if tuning is not None:
+            check_tuning(tuning)
         if training is not None:
-            check_training(
-                training, self.place.store, runs_aws_rules=self.place.runs_aws_rules, tuning=tuning
-            )
+            check_training(training, self.place.store, runs_aws_rules=self.place.runs_aws_rules)
             check_backbone(training)
         yield Check("specs", OK, "this version runs what they ask for")
 
@@ -120,8 +120,8 @@ class AccountVerbs:
     def resources(self) -> list[Resource]:
         """Return what the library made and is still there, and what it costs an hour.
 
-        These are endpoints, their configs and models, running training jobs and warm pools, whoever of
-        the account made them.
+        These are endpoints, their configs and models, running training jobs, tuning jobs and warm pools,
+        whoever of the account made them.
 
         Raises:
             AccountError: SageMaker refuses to list; the permission that is missing is named.
@@ -135,7 +135,7 @@ class AccountVerbs:
 
         Args:
             older_than: Take what was made longer ago than this, too.
-            stop_jobs: Stop training jobs, too, and end warm pools.
+            stop_jobs: Stop tuning jobs and training jobs, too, and end warm pools.
             dry_run: Only say what would be deleted.
 
         Raises:

@@ -15,8 +15,10 @@ from sagemaker_dogbreed.requests.debugger import wants_rules
 from sagemaker_dogbreed.requests.endpoint import EndpointRequests, create_endpoint
 from sagemaker_dogbreed.requests.tags import Origin, spec_hash
 from sagemaker_dogbreed.requests.training_job import TrainingLocations, create_training_job
+from sagemaker_dogbreed.requests.tuning_job import check_trials, create_tuning_job
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
+from sagemaker_dogbreed.specs.tuning import TuningSpec
 
 
 def data_channels(dataset_uri: str, input_source: str) -> dict[str, Channel]:
@@ -66,20 +68,50 @@ class Drafts:
             ImageUriError: AWS has no image as the spec asks for.
             AccountError: Role or bucket cannot be had.
         """
-        locations = TrainingLocations(
-            role=self.defaults.role,
-            image_uri=self.defaults.training_image(spec),
-            source_archive_uri=source_archive_uri,
-            channels=channels,
-            output_uri=f"s3://{self.defaults.bucket}/jobs",
-            checkpoint_uri=self.checkpoint_uri(resume_from or job_name),
-            rule_image_uri=self.defaults.rule_image() if wants_rules(spec) else None,
-        )
+        locations = self._locations(spec, resume_from or job_name, channels, source_archive_uri)
         ends = self.clock() + dt.timedelta(seconds=spec.compute.longest_wait_seconds)
         origin = Origin(
             run=job_name, spec_hash=spec_hash(spec), expires=ends, dataset_version=dataset_version
         )
         return create_training_job(spec, job_name, locations, origin)
+
+    def tuning_job(
+        self,
+        tuning: TuningSpec,
+        training: TrainingSpec,
+        job_name: str,
+        *,
+        channels: Mapping[str, Channel],
+        source_archive_uri: str,
+        dataset_version: str,
+    ) -> dict[str, Any]:
+        """Return the CreateHyperParameterTuningJob request of a search; arguments are those of a training.
+
+        Raises:
+            SpecError: The training asks for what the trials of a tuning job cannot have.
+            ImageUriError: AWS has no image as the spec asks for.
+            AccountError: Role or bucket cannot be had.
+        """
+        check_trials(tuning, training)
+        locations = self._locations(training, job_name, channels, source_archive_uri)
+        longest = training.compute.longest_wait_seconds * tuning.jobs_at_most
+        ends = self.clock() + dt.timedelta(seconds=tuning.max_runtime_seconds or longest)
+        mark = spec_hash(tuning)
+        origin = Origin(run=job_name, spec_hash=mark, expires=ends, dataset_version=dataset_version)
+        return create_tuning_job(tuning, training, job_name, locations, origin)
+
+    def _locations(
+        self, spec: TrainingSpec, name: str, channels: Mapping[str, Channel], source_archive_uri: str
+    ) -> TrainingLocations:
+        return TrainingLocations(
+            role=self.defaults.role,
+            image_uri=self.defaults.training_image(spec),
+            source_archive_uri=source_archive_uri,
+            channels=channels,
+            output_uri=f"s3://{self.defaults.bucket}/jobs",
+            checkpoint_uri=self.checkpoint_uri(name),
+            rule_image_uri=self.defaults.rule_image() if wants_rules(spec) else None,
+        )
 
     def checkpoint_uri(self, job_name: str) -> str:
         """Return the prefix of a job's checkpoints."""

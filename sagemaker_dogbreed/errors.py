@@ -151,7 +151,7 @@ class JobError(DogbreedError):
 
 
 class JobFailedError(JobError):
-    """The job ended as Failed.
+    """The training job, or tuning job, ended as Failed.
 
     ``reason`` is SageMaker's FailureReason; ``kind`` what that amounts to (``capacity``, ``quota``,
     ``access_denied``, ``out_of_memory``, ``script_error``, ...; see ``jobs.diagnosis``), ``next_step`` what
@@ -168,10 +168,11 @@ class JobFailedError(JobError):
         kind: str = "unknown",
         next_step: str = "",
         traceback: str | None = None,
+        what: str = "training job",
     ) -> None:
         self.job_name, self.reason, self.log_tail = job_name, reason, tuple(log_tail)
         self.kind, self.next_step, self.traceback = kind, next_step, traceback
-        parts = [f"training job {job_name!r} failed: {reason}"]
+        parts = [f"{what} {job_name!r} failed: {reason}"]
         if traceback is not None and traceback not in "\n".join(self.log_tail):
             parts.append(f"Last traceback in the log:{_quoted(traceback.splitlines())}")
         super().__init__("\n".join([*parts, *_ending(self.log_tail, next_step)]))

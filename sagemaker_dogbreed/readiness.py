@@ -25,16 +25,13 @@ from sagemaker_dogbreed.store.interface import Store
 WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
-def check_training(
-    spec: TrainingSpec, store: Store, *, runs_aws_rules: bool, tuning: TuningSpec | None = None
-) -> None:
+def check_training(spec: TrainingSpec, store: Store, *, runs_aws_rules: bool) -> None:
     """Check that a training job can be carried out and finds its weights.
 
     Args:
         spec: The training job.
         store: Where its weights may be.
         runs_aws_rules: Whether rules of SageMaker Debugger are evaluated where it runs.
-        tuning: The tuning job before it.
 
     Raises:
         UnsupportedError: The spec asks for what is checked but not carried out yet, or not there.
@@ -42,15 +39,14 @@ def check_training(
         StoreError: There is nothing at the weights' URI.
     """
     parts = {"training.debugger": spec.debugger, "training.profiler": spec.profiler}
-    unsupported = [] if tuning is None else ["tuning"]
-    unsupported += [
+    unsupported = [
         name
         for name, part in parts.items()
         if part is not None and not (part.backend == "aws" and runs_aws_rules)
     ]
     if unsupported:
         options = " ".join(f"--set {name}=null" for name in unsupported)
-        by_aws = " (or, but for tuning, have AWS do it: backend=aws)" if runs_aws_rules else ""
+        by_aws = " (or have AWS do it: backend=aws)" if runs_aws_rules else ""
         raise UnsupportedError(
             f"this version checks {', '.join(unsupported)} but does not run "
             f"{'it' if len(unsupported) == 1 else 'them'} here yet; leave out with: {options}{by_aws}"
@@ -69,6 +65,18 @@ def check_training(
     if not source.endswith(WEIGHTS_SUFFIXES):
         raise SpecError(
             f"weights: {source!r} is no weights file; its name ends in {', '.join(WEIGHTS_SUFFIXES)}"
+        )
+
+
+def check_tuning(spec: TuningSpec) -> None:
+    """Check that a search can be carried out.
+
+    Raises:
+        UnsupportedError: It is to be one job, which is not carried out yet.
+    """
+    if spec.execution == "single_job":
+        raise UnsupportedError(
+            "this version checks tuning.execution: single_job but does not run it yet; use execution: service"
         )
 
 

@@ -1,4 +1,4 @@
-"""Where the flow runs, and its verbs: upload, train, deploy."""
+"""Where the flow runs, and its verbs: upload, tune, train, deploy."""
 
 from __future__ import annotations
 
@@ -7,31 +7,27 @@ import re
 import tempfile
 from pathlib import Path
 
-from sagemaker_dogbreed import staging
-from sagemaker_dogbreed.account_verbs import AccountVerbs
 from sagemaker_dogbreed.aws.spending.costs import check_budget
 from sagemaker_dogbreed.data.versions.dataset import Dataset
-from sagemaker_dogbreed.drafts import Drafts, data_channels
+from sagemaker_dogbreed.drafts import Drafts
 from sagemaker_dogbreed.errors import SpecError
 from sagemaker_dogbreed.jobs.endpoint import start_endpoint
 from sagemaker_dogbreed.jobs.polling import Poller
-from sagemaker_dogbreed.jobs.submission import submit
-from sagemaker_dogbreed.jobs.training_job import ModelArtifact, TrainingJob
+from sagemaker_dogbreed.jobs.training_job import ModelArtifact
 from sagemaker_dogbreed.places.place import Place
 from sagemaker_dogbreed.predictor import Predictor
-from sagemaker_dogbreed.readiness import check_endpoint_name, check_resumption, check_training
-from sagemaker_dogbreed.requests.channels import Channel
+from sagemaker_dogbreed.readiness import check_endpoint_name
 from sagemaker_dogbreed.requests.names import unique_name
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
-from sagemaker_dogbreed.specs.training import TrainingSpec
 from sagemaker_dogbreed.store.location import parse_s3_uri
+from sagemaker_dogbreed.training_verbs import TrainingVerbs, expect
 
 HOME_VARIABLE = "SAGEMAKER_DOGBREED_HOME"
 DEFAULT_HOME = ".sagemaker_dogbreed"
 
 
-class Session(AccountVerbs):
+class Session(TrainingVerbs):
     """The place where jobs and endpoints run; make one with ``Session.local()`` or ``Session.aws()``."""
 
     def __init__(self, place: Place, *, cache_dir: Path, poller: Poller | None = None) -> None:
@@ -39,7 +35,7 @@ class Session(AccountVerbs):
         self.clients, self.store = place.clients, place.store
         self.drafts = Drafts(place)
         self._cache_dir = cache_dir
-        self._poller = poller or place.poller
+        self.poller = poller or place.poller
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(store={self.store!r})"
@@ -119,7 +115,7 @@ class Session(AccountVerbs):
         from sagemaker_dogbreed.data.prepare import prepare
         from sagemaker_dogbreed.data.versions.sync import sync
 
-        _expect(spec, DatasetSpec, "upload")
+        expect(spec, DatasetSpec, "upload")
         self.store.check_writable()
         if spec.bucket is not None:
             self.place.check_bucket(spec.bucket)
@@ -137,70 +133,8 @@ class Session(AccountVerbs):
         """
         from sagemaker_dogbreed.data.versions.load import load_dataset
 
-        _expect(uri, str, "dataset")
+        expect(uri, str, "dataset")
         return load_dataset(self.store, uri)
-
-    def train(
-        self,
-        spec: TrainingSpec,
-        dataset: Dataset,
-        *,
-        resume_from: str | None = None,
-        max_cost: float | None = None,
-    ) -> TrainingJob:
-        """Submit a training job and return its handle at once.
-
-        Args:
-            spec: What to train.
-            dataset: What to train on.
-            resume_from: Name of an earlier job of the same spec and data set whose checkpoints are
-                continued, after it was killed, say; default: start from the beginning.
-            max_cost: USD that the job's instances may cost at most, all its time used up.
-
-        Raises:
-            BudgetError: It may cost more, or its price is not known.
-            UnsupportedError: The spec asks for what is not carried out yet.
-            SpecError: The weights file does not exist.
-            DatasetError: Objects of the data set were replaced, removed or added since its upload.
-            AccountError: Role or bucket cannot be had.
-            ImageUriError: AWS has no image as the spec asks for.
-            StoreError: Code or weights cannot be uploaded.
-            JobError: There is nothing to resume from, it was of another spec, or SageMaker refused the
-                request; with its reason.
-        """
-        _expect(spec, TrainingSpec, "train")
-        _expect(dataset, Dataset, "train")
-        check_training(spec, self.store, runs_aws_rules=self.place.runs_aws_rules)
-        self.place.check_specs(training=spec)
-        if max_cost is not None:
-            check_budget(self.costs(training=spec), max_cost)
-        if resume_from is not None:
-            earlier = self.training_job(resume_from).describe().get("HyperParameters", {})
-            uri = self.drafts.checkpoint_uri(resume_from)
-            check_resumption(spec, self.store, uri, resume_from, earlier)
-        bucket = parse_s3_uri(dataset.uri)[0]
-        if bucket != self.bucket:
-            self.place.check_bucket(bucket)
-        self.dataset(dataset.manifest_uri)  # what was tampered with since the upload does not train
-        name = unique_name(spec.name or "dogbreed")
-        channels = data_channels(dataset.uri, spec.input_source)
-        if spec.weights_source is not None:
-            weights = staging.upload_weights(self.store, self.bucket, spec.weights_source)
-            channels["weights"] = Channel(uri=weights)
-        request = self.drafts.training_job(
-            spec,
-            name,
-            channels=channels,
-            source_archive_uri=staging.upload_source(self.store, self.bucket),
-            dataset_version=dataset.version,
-            resume_from=resume_from,
-        )
-        submit(self.clients.sagemaker, request, sleep=self._poller.sleep)
-        return self.training_job(name)
-
-    def training_job(self, name: str) -> TrainingJob:
-        """Return the handle of a training job that was submitted earlier, here or elsewhere."""
-        return TrainingJob(name, self.clients, self._poller)
 
     def deploy(self, spec: EndpointSpec, model: ModelArtifact, *, max_cost: float | None = None) -> Predictor:
         """Create an endpoint for a model and return its predictor at once.
@@ -221,20 +155,20 @@ class Session(AccountVerbs):
             ImageUriError: AWS has no image as the spec asks for.
             EndpointError: The name is in use, or SageMaker refused a request; with its reason.
         """
-        _expect(spec, EndpointSpec, "deploy")
-        _expect(model, ModelArtifact, "deploy")
+        expect(spec, EndpointSpec, "deploy")
+        expect(model, ModelArtifact, "deploy")
         self.place.check_specs(endpoint=spec)
         if max_cost is not None:
             check_budget(self.costs(endpoint=spec), max_cost)
         name = spec.name or unique_name("dogbreed")
         check_endpoint_name(self.clients.sagemaker, name)
         requests = self.drafts.endpoint(spec, name, model_uri=model.uri, run=model.job_name)
-        start_endpoint(self.clients.sagemaker, requests, poller=self._poller)
+        start_endpoint(self.clients.sagemaker, requests, poller=self.poller)
         return self.predictor(name)
 
     def predictor(self, endpoint_name: str) -> Predictor:
         """Return the predictor of an endpoint that was created earlier, here or elsewhere."""
-        return Predictor(endpoint_name, self.clients, self._poller)
+        return Predictor(endpoint_name, self.clients, self.poller)
 
     def download(
         self, model: ModelArtifact, destination: str | os.PathLike[str], *, extract: bool = False
@@ -250,7 +184,7 @@ class Session(AccountVerbs):
             StoreError: There is no such artifact, or the file cannot be written.
             ArchiveError: The archive is damaged or unsafe, or the folder exists; nothing is left of it.
         """
-        _expect(model, ModelArtifact, "download")
+        expect(model, ModelArtifact, "download")
         path = Path(destination)
         if not extract:
             self.store.get_file(model.uri, path)
@@ -261,12 +195,6 @@ class Session(AccountVerbs):
             packed = Path(folder) / "model.tar.gz"
             self.store.get_file(model.uri, packed)
             return unpack_model(packed, path)
-
-
-def _expect(value: object, kind: type, verb: str) -> None:
-    if not isinstance(value, kind):
-        hint = " (a finished job has one: job.model)" if kind is ModelArtifact else ""
-        raise SpecError(f"{verb} takes a {kind.__name__}{hint}, got {value!r}")
 
 
 def _home(given: str | os.PathLike[str] | None) -> Path:

@@ -1,4 +1,4 @@
-"""The whole flow: data set, training, endpoint; described by specs or by one YAML file."""
+"""The whole flow: data set, tuning, training, endpoint; described by specs or by one YAML file."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from typing import Any
 
 import attrs
 
+from sagemaker_dogbreed import workflow_steps as steps
 from sagemaker_dogbreed.aws.preflight.report import PreflightReport
 from sagemaker_dogbreed.aws.spending.costs import CostEstimate, check_budget, total_text
 from sagemaker_dogbreed.config.files import Overrides, load
 from sagemaker_dogbreed.data.versions.dataset import Dataset, dataset_uri
 from sagemaker_dogbreed.drafts import Drafts, data_channels
-from sagemaker_dogbreed.jobs.training_job import ModelArtifact, TrainingJob, TrainingResult
+from sagemaker_dogbreed.errors import SpecError
+from sagemaker_dogbreed.jobs.training_job import TrainingJob, TrainingResult
+from sagemaker_dogbreed.jobs.tuning_job import TuningJob
+from sagemaker_dogbreed.jobs.tuning_results import TuningResults
 from sagemaker_dogbreed.predictor import Predictor
-from sagemaker_dogbreed.readiness import check_endpoint_name, check_training
+from sagemaker_dogbreed.readiness import check_endpoint_name, check_tuning
 from sagemaker_dogbreed.requests.channels import Channel
-from sagemaker_dogbreed.requests.names import unique_name
+from sagemaker_dogbreed.requests.names import MAX_TUNING_NAME_LENGTH, unique_name
 from sagemaker_dogbreed.session import Session
-from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.workflow import WorkflowSpec
 
 
@@ -49,16 +52,18 @@ class Plan:
 
 @attrs.frozen(kw_only=True)
 class WorkflowResult:
-    """What a workflow made; ``predictor`` is None where no endpoint was asked for."""
+    """What a workflow made; ``predictor``, or ``tuning_job`` and ``tuning``, are None where not asked for."""
 
     dataset: Dataset
+    tuning_job: TuningJob | None = None
+    tuning: TuningResults | None = None
     training_job: TrainingJob
     training: TrainingResult
     predictor: Predictor | None
 
 
 class Workflow:
-    """A data set, a training job and an endpoint, run one after the other.
+    """A data set, a tuning job, a training job and an endpoint, run one after the other.
 
     >>> from sagemaker_dogbreed.specs.dataset import DatasetSpec
     >>> workflow = Workflow(WorkflowSpec(dataset=DatasetSpec(source="photos")))
@@ -99,14 +104,24 @@ class Workflow:
         if training.weights_source is not None:
             channels["weights"] = Channel(uri=f"s3://{bucket}/weights/{version}/")
         job_name = unique_name(training.name or "dogbreed")
+        source = f"s3://{bucket}/code/{version}/sourcedir.tar.gz"
         request = drafts.training_job(
-            training,
-            job_name,
-            channels=channels,
-            source_archive_uri=f"s3://{bucket}/code/{version}/sourcedir.tar.gz",
-            dataset_version=version,
+            training, job_name, channels=channels, source_archive_uri=source, dataset_version=version
         )
         requests = [PlannedRequest("CreateTrainingJob", request)]
+        tuning = self.spec.tuning
+        if tuning is not None:
+            check_tuning(tuning)
+            searched = drafts.tuning_job(
+                tuning,
+                steps.of_trials(training),
+                unique_name(tuning.name or "dogbreed", longest=MAX_TUNING_NAME_LENGTH),
+                channels=channels,
+                source_archive_uri=source,
+                dataset_version=version,
+            )
+            request["HyperParameters"] |= {name: f"<best {name}>" for name in tuning.ranges}
+            requests.insert(0, PlannedRequest("CreateHyperParameterTuningJob", searched))
         if self.spec.endpoint is not None:
             name = self.spec.endpoint.name or unique_name("dogbreed")
             artifact = f"s3://{bucket}/jobs/{job_name}/output/model.tar.gz"
@@ -127,13 +142,15 @@ class Workflow:
         max_cost: float | None = None,
         report: Callable[[str], None] = print,
     ) -> WorkflowResult:
-        """Upload, train and deploy, waiting for each; the endpoint stays in service afterwards.
+        """Upload, tune, train and deploy, waiting for each; the endpoint stays in service afterwards.
+
+        With a search in the specs, the training has the best hyperparameters that were found.
 
         Args:
             session: Where to run; default: ``Session.local()``.
             progress: Show progress bars.
             logs: Print the training job's log lines as they come.
-            max_cost: USD that training and endpoint may cost at most, all their time used up.
+            max_cost: USD that tuning, training and endpoint may cost at most, all their time used up.
             report: Receives a line of text for each step.
 
         Raises:
@@ -144,34 +161,54 @@ class Workflow:
         """
         session = session or Session.local()
         endpoint = self.spec.endpoint
-        check_training(
-            self.spec.training,
-            session.store,
-            runs_aws_rules=session.place.runs_aws_rules,
-            tuning=self.spec.tuning,
-        )
-        session.place.check_specs(training=self.spec.training, endpoint=endpoint)
-        # What has no image, or no patches, is told now and not when the training is paid for.
-        session.place.training_image(self.spec.training)
-        if endpoint is not None:
-            session.place.inference_image(endpoint)
+        steps.check(session, self.spec)
         if max_cost is not None:
             check_budget(self._costs(session), max_cost)
         if endpoint is not None and endpoint.name is not None:
             check_endpoint_name(session.clients.sagemaker, endpoint.name)
-        dataset = session.upload(self.spec.dataset, progress=progress)
-        report(str(dataset.report))
-        report(f"Data set {dataset.name}, version {dataset.version}: {dataset.uri}")
-        job = session.train(self.spec.training, dataset)
-        report(f"Training job {job.name} started")
-        try:
-            training = job.wait(logs=logs).result()
-        except KeyboardInterrupt:
-            report(f"Interrupted; training job {job.name} goes on until it ends or is stopped")
-            raise
-        report(f"Training job {training}")
-        predictor = self._deploy(session, endpoint, training.model, report) if endpoint is not None else None
-        return WorkflowResult(dataset=dataset, training_job=job, training=training, predictor=predictor)
+        dataset = steps.upload(session, self.spec.dataset, progress=progress, report=report)
+        training, search, found = self.spec.training, None, None
+        if self.spec.tuning is not None:
+            search = steps.tune(
+                session, self.spec.tuning, training, dataset, progress=progress, report=report
+            )
+            found = search.results
+            training = training.with_hyperparameters(found.best_hyperparameters)
+        job, result = steps.train(session, training, dataset, logs=logs, report=report)
+        predictor = None
+        if endpoint is not None:
+            predictor = steps.deploy(session, endpoint, result.model, report=report)
+        return WorkflowResult(
+            dataset=dataset,
+            tuning_job=search,
+            tuning=found,
+            training_job=job,
+            training=result,
+            predictor=predictor,
+        )
+
+    def tune(
+        self,
+        session: Session | None = None,
+        *,
+        progress: bool = True,
+        max_cost: float | None = None,
+        report: Callable[[str], None] = print,
+    ) -> TuningJob:
+        """Upload and tune, and no more; arguments and errors are those of ``run``.
+
+        Raises:
+            SpecError: There is no tuning in the specs.
+        """
+        tuning, training = self.spec.tuning, self.spec.training
+        if tuning is None:
+            raise SpecError("there is no tuning in the specs; add it, as tuning: {} for the defaults")
+        session = session or Session.local()
+        steps.check(session, attrs.evolve(self.spec, endpoint=None))
+        if max_cost is not None:
+            check_budget(session.costs(training=training, tuning=tuning)[:1], max_cost)
+        dataset = steps.upload(session, self.spec.dataset, progress=progress, report=report)
+        return steps.tune(session, tuning, training, dataset, progress=progress, report=report)
 
     def preflight(self, session: Session | None = None) -> PreflightReport:
         """Check what this workflow needs before money is spent; nothing is made or submitted."""
@@ -183,18 +220,3 @@ class Workflow:
     def _costs(self, session: Session) -> tuple[CostEstimate, ...]:
         spec = self.spec
         return session.costs(training=spec.training, tuning=spec.tuning, endpoint=spec.endpoint)
-
-    def _deploy(
-        self, session: Session, spec: EndpointSpec, model: ModelArtifact, report: Callable[[str], None]
-    ) -> Predictor:
-        predictor = session.deploy(spec, model)
-        report(f"Endpoint {predictor.endpoint_name} is being created")
-        try:
-            predictor.wait()
-        except BaseException:
-            # Nothing that costs is left behind by a deployment that failed or was given up.
-            predictor.delete()
-            report(f"The endpoint is removed again; the model of training job {model.job_name} is kept")
-            raise
-        report(f"Endpoint {predictor.endpoint_name} is in service")
-        return predictor

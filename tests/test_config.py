@@ -62,7 +62,7 @@ trainings = st.builds(
 )
 tunings = st.builds(
     TuningSpec,
-    objective=st.sampled_from(["Test Loss", "valid_top_1"]),
+    objective=st.sampled_from(["Train Loss", "valid_top_1"]),
     ranges=st.fixed_dictionaries(
         {"learning_rate": st.builds(ContinuousRange, min=st.just(0.001), max=st.floats(0.01, 1))},
         optional={

@@ -369,7 +369,7 @@ def test_the_command_line_runs_the_whole_flow(photos, tmp_path, capfd):
         assert main([*options, "deploy", name, "--name", "by-hand"]) == 0
         assert main([*options, "delete", "by-hand"]) == 0
     assert main(["--root", str(tmp_path / "elsewhere"), "list"]) == 0
-    assert "no training jobs and no endpoints" in capfd.readouterr().out
+    assert "no jobs and no endpoints" in capfd.readouterr().out
     assert main([*options, "delete", "../x"]) == 1
     assert "is not the name of an endpoint" in capfd.readouterr().err
     assert main([*options, "delete", "nope"]) == 1
@@ -405,11 +405,11 @@ def test_a_plan_sends_nothing(photos, tmp_path, capsys):
 
 
 def test_what_cannot_be_run_yet_is_refused_before_anything_starts(photos, tmp_path, capsys):
-    """A tuning job and debugger rules are not passed over in silence."""
+    """Trials in one job and debugger rules are not passed over in silence."""
     config = tmp_path / "job.yaml"
-    config.write_text(CONFIG.format(photos=photos) + "tuning: {}\n")
+    config.write_text(CONFIG.format(photos=photos) + "tuning: {execution: single_job}\n")
     assert main(["--root", str(tmp_path / "root"), "run", str(config)]) == 1
-    assert "--set tuning=null" in capsys.readouterr().err
+    assert "use execution: service" in capsys.readouterr().err
     assert not (tmp_path / "root").exists()
 
 

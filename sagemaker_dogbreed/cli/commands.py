@@ -8,7 +8,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from sagemaker_dogbreed.errors import AccountError, EndpointError, NameTakenError, SpecError
+from sagemaker_dogbreed.errors import AccountError, EndpointError, JobError, NameTakenError, SpecError
 
 if TYPE_CHECKING:
     from sagemaker_dogbreed.session import Session
@@ -50,10 +50,26 @@ def _workflow(arguments: argparse.Namespace) -> Workflow:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Upload, train and deploy what a configuration describes."""
+    """Upload, tune, train and deploy what a configuration describes."""
     result = _workflow(arguments).run(_session(arguments), logs=arguments.logs, max_cost=arguments.max_cost)
     if result.predictor is not None:
         _print_use(arguments, result.predictor.endpoint_name)
+
+
+def tune(arguments: argparse.Namespace) -> None:
+    """Upload and tune what a configuration describes, and print how to train with what was found."""
+    job = _workflow(arguments).tune(_session(arguments), max_cost=arguments.max_cost)
+    best = " ".join(f"--set training.{name}={value}" for name, value in job.best_hyperparameters.items())
+    print(
+        f"Train with it: {arguments.command_line(arguments)} run {arguments.config} --set tuning=null {best}"
+    )
+
+
+def trials(arguments: argparse.Namespace) -> None:
+    """Print a tuning job's trials, best first."""
+    job = _session(arguments).tuning_job(arguments.job)
+    print(f"Tuning job {job.name} is {job.status}", file=sys.stderr)
+    print(job.results)
 
 
 def _print_use(arguments: argparse.Namespace, endpoint_name: str) -> None:
@@ -103,12 +119,17 @@ def schema(_arguments: argparse.Namespace) -> None:
 
 
 def list_all(arguments: argparse.Namespace) -> None:
-    """List training jobs and endpoints with their states."""
+    """List tuning jobs, training jobs and endpoints with their states."""
     from sagemaker_dogbreed.jobs.calls import reported
 
     session = _session(arguments)
     sagemaker = session.clients.sagemaker
     with reported(AccountError, "jobs and endpoints cannot be listed"):
+        tuning_jobs = [
+            f"tuning job    {job['HyperParameterTuningJobStatus']:<11} {job['HyperParameterTuningJobName']}"
+            for page in sagemaker.get_paginator("list_hyper_parameter_tuning_jobs").paginate()
+            for job in page["HyperParameterTuningJobSummaries"]
+        ]
         jobs = [
             f"training job  {job['TrainingJobStatus']:<11} {job['TrainingJobName']}"
             for page in sagemaker.get_paginator("list_training_jobs").paginate()
@@ -119,7 +140,7 @@ def list_all(arguments: argparse.Namespace) -> None:
             for page in sagemaker.get_paginator("list_endpoints").paginate()
             for endpoint in page["Endpoints"]
         ]
-    print("\n".join([*jobs, *endpoints]) or f"no training jobs and no endpoints in {session.store}")
+    print("\n".join([*tuning_jobs, *jobs, *endpoints]) or f"no jobs and no endpoints in {session.store}")
 
 
 def deploy(arguments: argparse.Namespace) -> None:
@@ -146,9 +167,18 @@ def logs(arguments: argparse.Namespace) -> None:
 
 
 def stop(arguments: argparse.Namespace) -> None:
-    """Stop a training job."""
-    job = _session(arguments).training_job(arguments.job).stop()
-    print(f"Training job {job.name} is {job.status}")
+    """Stop a training job, or a tuning job and its trials."""
+    from sagemaker_dogbreed.jobs.calls import described, reported
+    from sagemaker_dogbreed.requests.names import is_tuning_job_name
+
+    session, name = _session(arguments), arguments.job
+    describe = session.clients.sagemaker.describe_hyper_parameter_tuning_job
+    with reported(JobError, f"whether there is a tuning job {name!r} cannot be told"):
+        is_tuning = is_tuning_job_name(name) and described(describe, HyperParameterTuningJobName=name)
+    if is_tuning:
+        print(f"Tuning job {name} is {session.tuning_job(name).stop().status}")
+    else:
+        print(f"Training job {name} is {session.training_job(name).stop().status}")
 
 
 def predict(arguments: argparse.Namespace) -> None:

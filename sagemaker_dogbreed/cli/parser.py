@@ -39,11 +39,20 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--bucket", help="S3 bucket; default: one of the library's own")
     words = top.add_subparsers(required=True, metavar="COMMAND")
 
-    run = words.add_parser("run", help="upload, train and deploy what a configuration file describes")
+    run = words.add_parser("run", help="upload, tune, train and deploy what a configuration file describes")
     _add_config(run)
     run.add_argument("--logs", action="store_true", help="print the training job's log as it comes")
     run.add_argument("--max-cost", type=float, metavar="USD", help="refuse to start what may cost more")
     run.set_defaults(command=commands.run)
+
+    tune = words.add_parser("tune", help="upload and tune what a configuration file describes, no more")
+    _add_config(tune)
+    tune.add_argument("--max-cost", type=float, metavar="USD", help="refuse to start what may cost more")
+    tune.set_defaults(command=commands.tune)
+
+    trials = words.add_parser("trials", help="print a tuning job's trials, best first")
+    trials.add_argument("job", help="name of the tuning job")
+    trials.set_defaults(command=commands.trials)
 
     plan = words.add_parser("plan", help="print the API requests of a configuration and what they cost")
     _add_config(plan)
@@ -66,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     schema = words.add_parser("schema", help="print the JSON Schema of configuration files")
     schema.set_defaults(command=commands.schema)
 
-    everything = words.add_parser("list", help="list training jobs and endpoints with their states")
+    everything = words.add_parser("list", help="list jobs and endpoints with their states")
     everything.set_defaults(command=commands.list_all)
 
     resources = words.add_parser("resources", help="list what the library made and what it costs an hour")
@@ -74,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
 
     sweep = words.add_parser("sweep", help="delete what has expired; only shows it, without --yes")
     sweep.add_argument("--older-than", type=commands.hours, metavar="HOURS", help="and what was made earlier")
-    sweep.add_argument("--stop-jobs", action="store_true", help="and stop training jobs, end warm pools")
+    sweep.add_argument("--stop-jobs", action="store_true", help="and stop jobs, end warm pools")
     sweep.add_argument("--yes", action="store_true", help="delete; without it nothing is deleted")
     sweep.set_defaults(command=commands.sweep)
 
@@ -83,8 +92,8 @@ def parser() -> argparse.ArgumentParser:
     logs.add_argument("--follow", action="store_true", help="go on until the job has ended")
     logs.set_defaults(command=commands.logs)
 
-    stop = words.add_parser("stop", help="stop a training job")
-    stop.add_argument("job", help="name of the training job")
+    stop = words.add_parser("stop", help="stop a training job, or a tuning job")
+    stop.add_argument("job", help="name of the job")
     stop.set_defaults(command=commands.stop)
 
     deploy = words.add_parser("deploy", help="bring a finished training job's model into service")

@@ -42,6 +42,31 @@ def job_failure(
     )
 
 
+def tuning_failure(
+    name: str, reason: str, trial_reason: str, reader: LogReader | None, poller: Poller
+) -> JobFailedError:
+    """Return the error of a failed tuning job, explained by one of its failed trials.
+
+    Args:
+        name: The tuning job's.
+        reason: What SageMaker says, and how the trials ended.
+        trial_reason: FailureReason of the trial.
+        reader: Of the trial's log; None where there is no such trial.
+        poller: Whose ``settle_seconds`` the last lines are waited for.
+    """
+    lines = [] if reader is None else _last_lines(reader, poller, just_ended=False)
+    diagnosis = diagnose(trial_reason or reason, None, lines)
+    return JobFailedError(
+        name,
+        reason,
+        lines[-LOG_TAIL_LINES:],
+        kind=diagnosis.kind,
+        next_step=diagnosis.next_step,
+        traceback=diagnosis.traceback,
+        what="tuning job",
+    )
+
+
 def endpoint_failure(name: str, answer: Mapping[str, Any], reader: LogReader) -> EndpointFailedError:
     """Return the error of an endpoint that did not come into service, from DescribeEndpoint's answer."""
     reason = str(answer.get("FailureReason") or "no reason given")

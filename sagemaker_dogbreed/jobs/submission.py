@@ -1,4 +1,4 @@
-"""Submits training jobs."""
+"""Submits training jobs and tuning jobs."""
 
 from __future__ import annotations
 
@@ -30,16 +30,53 @@ def submit(
 
     def exists() -> bool:
         found = sagemaker.describe_training_job(TrainingJobName=name)
-        asked = request.get("HyperParameters", {})
-        is_same_code = found.get("HyperParameters", {}).get(_SUBMIT_DIRECTORY) == asked.get(_SUBMIT_DIRECTORY)
-        return bool(is_same_code and found.get("RoleArn") == request["RoleArn"])
+        return _is_same(request, found, "HyperParameters")
 
-    with reported(JobError, f"training job {name!r} was not created"):
+    _submit(
+        f"training job {name!r}",
+        lambda: create(sagemaker.create_training_job, request, exists, sleep),
+        exists,
+        lambda: sagemaker.stop_training_job(TrainingJobName=name),
+    )
+
+
+def submit_tuning(
+    sagemaker: Any, request: Mapping[str, Any], *, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Send a CreateHyperParameterTuningJob request, as ``submit`` does a training job's.
+
+    Raises:
+        JobError: SageMaker refused it or cannot be reached; with the cause and the next step.
+    """
+    name = {"HyperParameterTuningJobName": request["HyperParameterTuningJobName"]}
+
+    def exists() -> bool:
+        found = sagemaker.describe_hyper_parameter_tuning_job(**name)
+        definition = found.get("TrainingJobDefinition") or {}
+        return _is_same(request["TrainingJobDefinition"], definition, "StaticHyperParameters")
+
+    _submit(
+        f"tuning job {request['HyperParameterTuningJobName']!r}",
+        lambda: create(sagemaker.create_hyper_parameter_tuning_job, request, exists, sleep),
+        exists,
+        lambda: sagemaker.stop_hyper_parameter_tuning_job(**name),
+    )
+
+
+def _is_same(asked: Mapping[str, Any], found: Mapping[str, Any], hyperparameters: str) -> bool:
+    """Whether a job that is there is the one that was asked for: the same code and role."""
+    ours, theirs = asked.get(hyperparameters, {}), found.get(hyperparameters, {})
+    is_same_code = theirs.get(_SUBMIT_DIRECTORY) == ours.get(_SUBMIT_DIRECTORY)
+    return bool(is_same_code and found.get("RoleArn") == asked["RoleArn"])
+
+
+def _submit(what: str, send: Callable[[], None], exists: Callable[[], bool], stop: Callable[[], Any]) -> None:
+    with reported(JobError, f"{what} was not created"):
         try:
-            create(sagemaker.create_training_job, request, exists, sleep)
+            send()
         except (KeyboardInterrupt, SystemExit) as interrupt:
             with contextlib.suppress(*AWS_ERRORS):
                 if exists():
-                    sagemaker.stop_training_job(TrainingJobName=name)
-                    interrupt.add_note(f"training job {name!r} was created and is stopped again")
+                    stop()
+                    interrupt.add_note(f"{what} was created and is stopped again")
             raise

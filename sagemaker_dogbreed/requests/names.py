@@ -9,6 +9,9 @@ import secrets
 from sagemaker_dogbreed.specs.compute import NAME_PATTERN
 
 MAX_NAME_LENGTH = 63
+MAX_TUNING_NAME_LENGTH = 32
+"""The names of a tuning job's trials begin with its own."""
+
 NAME_RULE = "names have 1 to 63 letters, digits and dashes, and begin with a letter or digit"
 
 
@@ -21,8 +24,17 @@ def is_resource_name(name: object) -> bool:
     return isinstance(name, str) and re.fullmatch(NAME_PATTERN, name) is not None
 
 
-def unique_name(base: str, now: dt.datetime | None = None) -> str:
-    """Return a SageMaker resource name of at most 63 characters that has not been used before.
+def is_tuning_job_name(name: object) -> bool:
+    """Whether SageMaker may have a tuning job of this name.
+
+    >>> is_tuning_job_name("dogs-2"), is_tuning_job_name("d" * 33)
+    (True, False)
+    """
+    return is_resource_name(name) and len(str(name)) <= MAX_TUNING_NAME_LENGTH
+
+
+def unique_name(base: str, now: dt.datetime | None = None, *, longest: int = MAX_NAME_LENGTH) -> str:
+    """Return a SageMaker resource name of at most 63 characters, or fewer, that has not been used before.
 
     >>> import datetime
     >>> name = unique_name("dog breeds", datetime.datetime(2026, 5, 1, 12, 30, 59))
@@ -32,4 +44,4 @@ def unique_name(base: str, now: dt.datetime | None = None) -> str:
     now = dt.datetime.now(dt.UTC) if now is None else now
     suffix = f"-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     stem = re.sub(r"[^a-zA-Z0-9]+", "-", base).strip("-") or "job"
-    return stem[: MAX_NAME_LENGTH - len(suffix)].rstrip("-") + suffix
+    return stem[: longest - len(suffix)].rstrip("-") + suffix

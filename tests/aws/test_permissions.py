@@ -6,7 +6,7 @@ import botocore.session
 import pytest
 from fake_aws import ACCOUNT, REGION
 
-from sagemaker_dogbreed import EndpointSpec, TrainingSpec
+from sagemaker_dogbreed import EndpointSpec, TrainingSpec, TuningSpec
 from sagemaker_dogbreed.aws.roles.permissions import PERMISSIONS, VERBS, caller_policy, verbs_of
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/dogs"
@@ -76,3 +76,22 @@ def test_specs_tell_their_verbs():
     """A policy can be made for specs."""
     assert verbs_of(TrainingSpec(), EndpointSpec()) == ("upload", "train", "deploy", "predict")
     assert verbs_of(None, None) == ()
+    assert verbs_of(TrainingSpec(), None, TuningSpec()) == ("upload", "train", "tune")
+
+
+def test_who_tunes_needs_no_training_jobs_of_their_own(account):
+    """SageMaker starts the trials; the caller starts, watches and stops the tuning job, and reads on."""
+    policy = caller_policy(account, "photos", ROLE, verbs=["tune"])
+    by_sid = {each["Sid"]: each for each in policy["Statement"]}
+    assert by_sid["UseTuningJob"]["Resource"] == [
+        f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:hyper-parameter-tuning-job/*"
+    ]
+    assert by_sid["UseTuningJob"]["Action"] == [
+        "sagemaker:CreateHyperParameterTuningJob",
+        "sagemaker:DescribeHyperParameterTuningJob",
+        "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
+        "sagemaker:StopHyperParameterTuningJob",
+    ]
+    assert by_sid["UseTrainingJob"]["Action"] == ["sagemaker:DescribeTrainingJob"]
+    assert "sagemaker:AddTags" in by_sid["UseTagged"]["Action"]
+    assert "iam:PassRole" in _actions(policy)

@@ -140,6 +140,54 @@ def test_jobs_that_run_and_warm_pools_cost_money(clients):
     ]
 
 
+def _tuning_jobs(clients, **statuses):
+    def listed(request):
+        return {
+            "HyperParameterTuningJobSummaries": [
+                {
+                    "HyperParameterTuningJobName": name,
+                    "HyperParameterTuningJobArn": (
+                        f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:hyper-parameter-tuning-job/{name}"
+                    ),
+                    "HyperParameterTuningJobStatus": status,
+                    "CreationTime": NOW - HOUR,
+                }
+                for name, status in statuses.items()
+                if status == request["StatusEquals"]
+            ]
+        }
+
+    answer(clients, "ListHyperParameterTuningJobs", listed)
+
+
+def test_a_tuning_job_costs_what_its_trials_do(clients):
+    """It is listed while it runs, and costs nothing beside them."""
+    _jobs(clients, statuses={"search-001-0a": "InProgress"})
+    _tuning_jobs(clients, search="InProgress", ending="Stopping", ended="Completed")
+    found = resources(clients, prices=PriceList(), region=REGION)
+    assert [(each.kind, each.name, each.status, each.usd_per_hour) for each in found] == [
+        ("tuning job", "search", "InProgress", 0),
+        ("tuning job", "ending", "Stopping", 0),
+        ("training job", "search-001-0a", "InProgress", 3.0),
+    ]
+
+
+def test_a_tuning_job_is_stopped_before_its_trials(clients):
+    """In the other order it would start new ones; without being asked a sweep stops none."""
+    calls = []
+    for operation in ("StopTrainingJob", "StopHyperParameterTuningJob"):
+        answer(clients, operation, lambda request: calls.extend(request.values()) or {})
+    _jobs(clients, statuses={"search-001-0a": "InProgress"})
+    _tuning_jobs(clients, search="InProgress")
+    assert _sweep(clients, older_than=HOUR).swept == ()
+    shown = _sweep(clients, older_than=HOUR, stop_jobs=True, dry_run=True)
+    assert str(shown).startswith("would stop tuning job search (InProgress)")
+    assert calls == []
+    report = _sweep(clients, older_than=HOUR, stop_jobs=True)
+    assert calls == ["search", "search-001-0a"]
+    assert str(report).startswith("stopped tuning job search")
+
+
 def test_jobs_are_stopped_only_when_that_is_asked(clients):
     """A warm pool is ended by taking its time away."""
     calls = []

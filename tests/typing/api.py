@@ -38,8 +38,17 @@ tuning = sdb.TuningSpec(
         "batch_size": sdb.CategoricalRange(values=[32, 64]),
     },
 )
+search = session.tune(tuning, training, dataset, max_cost=5.0)
+assert_type(search, sdb.TuningJob)
+assert_type(search.wait(timeout_seconds=3600, progress=False), sdb.TuningJob)
+assert_type(session.tuning_job("dogs").stop().results, sdb.TuningResults)
+assert_type(search.results.best, sdb.Trial | None)
+assert_type(search.best_model, sdb.ModelArtifact)
+assert_type(training.with_hyperparameters(search.best_hyperparameters), sdb.TrainingSpec)
+assert_type([trial.value for trial in search.results], list[float | None])
 workflow = sdb.Workflow.from_yaml("dogbreed.yaml", overrides={"training.epochs": 3})
 assert_type(workflow.run(session), sdb.WorkflowResult)
+assert_type(workflow.tune(session), sdb.TuningJob)
 workflow = sdb.Workflow(
     sdb.WorkflowSpec(dataset=sdb.DatasetSpec(source="photos"), training=training, tuning=tuning)
 )

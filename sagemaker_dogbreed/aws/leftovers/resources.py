@@ -23,6 +23,8 @@ from sagemaker_dogbreed.requests.tags import PROJECT, PROJECT_VALUE, expiry
 
 ENDPOINT, ENDPOINT_CONFIG, MODEL = "endpoint", "endpoint config", "model"
 TRAINING_JOB, WARM_POOL = "training job", "warm pool"
+TUNING_JOB = "tuning job"
+_RUNNING = ("InProgress", "Stopping")
 
 _AT_A_TIME = 8  # AWS slows down who asks for more
 
@@ -32,8 +34,9 @@ class Resource:
     """Something this library made.
 
     Attributes:
-        kind: ``endpoint``, ``endpoint config``, ``model``, ``training job`` (one that runs) or ``warm
-            pool`` (instances kept after the job of this name).
+        kind: ``endpoint``, ``endpoint config``, ``model``, ``tuning job`` or ``training job`` (one that
+            runs; a tuning job's trials cost, it does not) or ``warm pool`` (instances kept after the job
+            of this name).
         name: As SageMaker knows it; a warm pool has its job's.
         arn: Its ARN.
         status: SageMaker's word; empty where there is none.
@@ -79,7 +82,7 @@ class _Found:
 def resources(clients: Clients, *, prices: Prices, region: str) -> list[Resource]:
     """Return what this library made and what is still there, whoever of the account made it.
 
-    Endpoints, their configs and models in any state; training jobs that run; warm pools.
+    Endpoints, their configs and models in any state; tuning jobs and training jobs that run; warm pools.
 
     Raises:
         AccountError: SageMaker refuses to list; the permission that is missing is named.
@@ -110,20 +113,23 @@ def _everything(sagemaker: Any) -> Iterator[_Found]:
         (MODEL, "list_models", "Model"),
     ):
         yield from _found(kind, prefix, _summaries(sagemaker, operation, f"{prefix}s"))
-    for status in ("InProgress", "Stopping"):
-        for job in _found(TRAINING_JOB, "TrainingJob", _jobs(sagemaker, StatusEquals=status)):
-            if job.status == status:  # it may have ended since
-                yield job
+    for kind, prefix, operation in (
+        (TUNING_JOB, "HyperParameterTuningJob", "list_hyper_parameter_tuning_jobs"),
+        (TRAINING_JOB, "TrainingJob", "list_training_jobs"),
+    ):
+        for status in _RUNNING:
+            listed = _summaries(sagemaker, operation, f"{prefix}Summaries", StatusEquals=status)
+            for job in _found(kind, prefix, listed):
+                if job.status == status:  # it may have ended since
+                    yield job
     kept = (
         job
-        for job in _jobs(sagemaker, WarmPoolStatusEquals="Available")
+        for job in _summaries(
+            sagemaker, "list_training_jobs", "TrainingJobSummaries", WarmPoolStatusEquals="Available"
+        )
         if job.get("WarmPoolStatus", {}).get("Status") == "Available"
     )
     yield from _found(WARM_POOL, "TrainingJob", kept)
-
-
-def _jobs(sagemaker: Any, **wanted: str) -> Iterator[Mapping[str, Any]]:
-    return _summaries(sagemaker, "list_training_jobs", "TrainingJobSummaries", **wanted)
 
 
 def _summaries(sagemaker: Any, operation: str, member: str, **wanted: str) -> Iterator[Mapping[str, Any]]:

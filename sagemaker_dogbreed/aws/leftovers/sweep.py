@@ -14,6 +14,7 @@ from sagemaker_dogbreed.aws.leftovers.resources import (
     ENDPOINT_CONFIG,
     MODEL,
     TRAINING_JOB,
+    TUNING_JOB,
     WARM_POOL,
     Resource,
     resources,
@@ -46,7 +47,8 @@ class SweepReport:
         return "\n".join(lines) or "nothing to delete"
 
     def _verb(self, resource: Resource) -> str:
-        done, planned = ("stopped", "stop") if resource.kind == TRAINING_JOB else ("deleted", "delete")
+        is_job = resource.kind in (TUNING_JOB, TRAINING_JOB)
+        done, planned = ("stopped", "stop") if is_job else ("deleted", "delete")
         return f"would {planned}" if self.dry_run else done
 
 
@@ -73,7 +75,7 @@ def sweep(
         region: The region whose prices are meant.
         older_than: Take what was created longer ago than this, expired or not.
         expired: Take what has expired.
-        stop_jobs: Stop training jobs too, and end warm pools.
+        stop_jobs: Stop tuning jobs and training jobs too, and end warm pools.
         dry_run: Only say what would be deleted.
         now: The time; default: the clock's.
 
@@ -100,7 +102,9 @@ def sweep(
     run = _Run(clients.sagemaker, dry_run=dry_run)
     due = [each for each in ours if is_due(each)]
     if stop_jobs:
-        run.take(each for each in due if each.kind in (TRAINING_JOB, WARM_POOL))
+        # Tuning jobs first: they would start others in place of the training jobs that are stopped.
+        for kind in (TUNING_JOB, TRAINING_JOB, WARM_POOL):
+            run.take(each for each in due if each.kind == kind)
     run.take(each for each in due if each.kind == ENDPOINT and each.status != "Deleting")
     if isinstance(uses, Usage):
         _take_unused(run, parts, ENDPOINT_CONFIG, uses.endpoints_by_config, ENDPOINT, is_due)
@@ -116,6 +120,9 @@ class _Run:
     def __init__(self, sagemaker: Any, *, dry_run: bool) -> None:
         self._dry_run = dry_run
         self._deletions: dict[str, Callable[[str], Any]] = {
+            TUNING_JOB: lambda name: sagemaker.stop_hyper_parameter_tuning_job(
+                HyperParameterTuningJobName=name
+            ),
             TRAINING_JOB: lambda name: sagemaker.stop_training_job(TrainingJobName=name),
             WARM_POOL: lambda name: sagemaker.update_training_job(
                 TrainingJobName=name, ResourceConfig={"KeepAlivePeriodInSeconds": 0}

@@ -90,7 +90,7 @@ def preflight(
         account,
         bucket_name,
         role_arn or f"arn:{account.partition}:iam::{account.account_id}:role/any",
-        verbs=verbs_of(training, endpoint),
+        verbs=verbs_of(training, endpoint, tuning),
         buckets=others,
         kms_keys=[endpoint.kms_key] if endpoint is not None and endpoint.kms_key is not None else [],
     )

@@ -58,7 +58,7 @@ def _needs(
 ) -> Iterator[_Need]:
     if training is not None:
         compute = training.compute
-        count = compute.instance_count * (tuning.max_parallel_jobs if tuning is not None else 1)
+        count = compute.instance_count * (tuning.jobs_at_a_time if tuning is not None else 1)
         use = SPOT if compute.spot else TRAINING
         yield _Need(compute.instance_type, use, count)
         if compute.keep_alive_seconds:

@@ -15,9 +15,10 @@ from sagemaker_dogbreed.aws.roles.key_policy import key_resource
 from sagemaker_dogbreed.aws.roles.policy import VERSION, Policy
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
+from sagemaker_dogbreed.specs.tuning import TuningSpec
 
 VERBS = (
-    *("upload", "train", "download", "deploy", "predict"),
+    *("upload", "train", "tune", "download", "deploy", "predict"),
     *("resources", "sweep", "plan", "preflight", "setup"),
 )
 """What a caller does: the session's verbs; ``setup`` finds or makes bucket and role."""
@@ -43,24 +44,28 @@ class Permission:
 
 
 _TABLE = """
-sts                GetCallerIdentity            *                upload,train,download,deploy,resources,sweep,plan,preflight,setup
-s3                 HeadBucket                   bucket           upload,train,preflight,setup  s3:ListBucket
-s3                 ListObjectsV2                bucket           upload,train                  s3:ListBucket
-s3                 GetObject                    objects          upload,train,download
-s3                 HeadObject                   objects          upload,train,download         s3:GetObject
-s3                 PutObject                    objects          upload,train
-s3                 CreateMultipartUpload        objects          upload,train                  s3:PutObject
-s3                 UploadPart                   objects          upload,train                  s3:PutObject
-s3                 CompleteMultipartUpload      objects          upload,train                  s3:PutObject
-s3                 AbortMultipartUpload         objects          upload,train
+sts                GetCallerIdentity            *                upload,train,tune,download,deploy,resources,sweep,plan,preflight,setup
+s3                 HeadBucket                   bucket           upload,train,tune,preflight,setup  s3:ListBucket
+s3                 ListObjectsV2                bucket           upload,train,tune             s3:ListBucket
+s3                 GetObject                    objects          upload,train,tune,download
+s3                 HeadObject                   objects          upload,train,tune,download    s3:GetObject
+s3                 PutObject                    objects          upload,train,tune
+s3                 CreateMultipartUpload        objects          upload,train,tune             s3:PutObject
+s3                 UploadPart                   objects          upload,train,tune             s3:PutObject
+s3                 CompleteMultipartUpload      objects          upload,train,tune             s3:PutObject
+s3                 AbortMultipartUpload         objects          upload,train,tune
 s3                 CopyObject                   objects          upload                        s3:PutObject
 sagemaker          CreateTrainingJob            training-job     train
-sagemaker          DescribeTrainingJob          training-job     train,resources,sweep
+sagemaker          DescribeTrainingJob          training-job     train,tune,resources,sweep
 sagemaker          StopTrainingJob              training-job     train,sweep
-sagemaker          AddTags                      tagged           train,deploy
-iam                PassRole                     role             train,deploy
-logs               DescribeLogStreams           logs             train
-logs               GetLogEvents                 logs             train
+sagemaker          CreateHyperParameterTuningJob tuning-job      tune
+sagemaker          DescribeHyperParameterTuningJob tuning-job    tune
+sagemaker          ListTrainingJobsForHyperParameterTuningJob tuning-job tune
+sagemaker          StopHyperParameterTuningJob tuning-job        tune,sweep
+sagemaker          AddTags                      tagged           train,tune,deploy
+iam                PassRole                     role             train,tune,deploy
+logs               DescribeLogStreams           logs             train,tune
+logs               GetLogEvents                 logs             train,tune
 sagemaker          CreateModel                  model            deploy
 sagemaker          CreateEndpointConfig         endpoint-config  deploy
 sagemaker          CreateEndpoint               endpoint         deploy
@@ -76,6 +81,7 @@ sagemaker          ListEndpoints                *                resources,sweep
 sagemaker          ListEndpointConfigs          *                resources,sweep
 sagemaker          ListModels                   *                resources,sweep
 sagemaker          ListTrainingJobs             *                resources,sweep
+sagemaker          ListHyperParameterTuningJobs *                resources,sweep
 sagemaker          ListTags                     tagged           resources,sweep
 sagemaker          UpdateTrainingJob            training-job     sweep
 pricing            GetProducts                  *                resources,plan
@@ -164,14 +170,18 @@ def caller_policy(
     return {"Version": VERSION, "Statement": statements}
 
 
-def verbs_of(training: TrainingSpec | None, endpoint: EndpointSpec | None) -> tuple[str, ...]:
+def verbs_of(
+    training: TrainingSpec | None, endpoint: EndpointSpec | None, tuning: TuningSpec | None = None
+) -> tuple[str, ...]:
     """Return the verbs that carry out specs.
 
     >>> verbs_of(TrainingSpec(), None)
     ('upload', 'train')
     """
-    return (("upload", "train") if training is not None else ()) + (
-        ("deploy", "predict") if endpoint is not None else ()
+    return (
+        *(("upload", "train") if training is not None else ()),
+        *(("tune",) if tuning is not None else ()),
+        *(("deploy", "predict") if endpoint is not None else ()),
     )
 
 
@@ -181,12 +191,13 @@ def _statement(sid: str, actions: Iterable[str], resources: Any) -> dict[str, An
 
 
 def _resources(account: Account, buckets: Iterable[str], role: str) -> dict[str, Any]:
-    kinds = ("training-job", "model", "endpoint-config", "endpoint")
+    kinds = ("training-job", "hyper-parameter-tuning-job", "model", "endpoint-config", "endpoint")
     of_kind = {kind: [account.arn("sagemaker", f"{kind}/*")] for kind in kinds}
     bucket_arns = [f"arn:{account.partition}:s3:::{name}" for name in dict.fromkeys(buckets)]
     return {
         "*": "*",  # what these actions ask for is no resource
         **of_kind,
+        "tuning-job": of_kind["hyper-parameter-tuning-job"],
         "tagged": [arn for arns in of_kind.values() for arn in arns],
         "bucket": bucket_arns,
         "objects": [f"{arn}/*" for arn in bucket_arns],

@@ -94,7 +94,7 @@ def training_cost(spec: TrainingSpec, prices: Prices, region: str) -> CostEstima
 def tuning_cost(tuning: TuningSpec, training: TrainingSpec, prices: Prices, region: str) -> CostEstimate:
     """Return what a tuning job's training jobs cost at most, all of them together."""
     return _job(
-        "tuning job", training, prices, region, jobs=tuning.max_jobs, parallel=tuning.max_parallel_jobs
+        "tuning job", training, prices, region, jobs=tuning.jobs_at_most, parallel=tuning.jobs_at_a_time
     )
 
 

@@ -1,0 +1,155 @@
+"""A session's verbs about training: tune and train, and the handles on both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sagemaker_dogbreed import staging
+from sagemaker_dogbreed.account_verbs import AccountVerbs
+from sagemaker_dogbreed.aws.spending.costs import check_budget
+from sagemaker_dogbreed.clients import Clients
+from sagemaker_dogbreed.data.versions.dataset import Dataset
+from sagemaker_dogbreed.drafts import Drafts, data_channels
+from sagemaker_dogbreed.errors import SpecError
+from sagemaker_dogbreed.jobs.polling import Poller
+from sagemaker_dogbreed.jobs.submission import submit, submit_tuning
+from sagemaker_dogbreed.jobs.training_job import ModelArtifact, TrainingJob
+from sagemaker_dogbreed.jobs.tuning_job import TuningJob
+from sagemaker_dogbreed.readiness import check_resumption, check_training, check_tuning
+from sagemaker_dogbreed.requests.channels import Channel
+from sagemaker_dogbreed.requests.names import MAX_TUNING_NAME_LENGTH, unique_name
+from sagemaker_dogbreed.requests.tuning_job import check_trials
+from sagemaker_dogbreed.specs.training import TrainingSpec
+from sagemaker_dogbreed.specs.tuning import TuningSpec
+from sagemaker_dogbreed.store.interface import Store
+from sagemaker_dogbreed.store.location import parse_s3_uri
+
+
+class TrainingVerbs(AccountVerbs):
+    """What a session can have trained."""
+
+    clients: Clients
+    store: Store
+    drafts: Drafts
+    poller: Poller
+
+    def tune(
+        self, tuning: TuningSpec, training: TrainingSpec, dataset: Dataset, *, max_cost: float | None = None
+    ) -> TuningJob:
+        """Submit a hyperparameter tuning job and return its handle at once.
+
+        Args:
+            tuning: The search.
+            training: What every trial has in common.
+            dataset: What to train on.
+            max_cost: USD that the trials' instances may cost at most, all their time used up.
+
+        Raises:
+            BudgetError: It may cost more, or its price is not known.
+            UnsupportedError: A spec asks for what is not carried out yet.
+            SpecError: The trials of a tuning job cannot have what the training asks for.
+            DogbreedError: As for ``train``.
+        """
+        expect(tuning, TuningSpec, "tune")
+        expect(training, TrainingSpec, "tune")
+        expect(dataset, Dataset, "tune")
+        check_tuning(tuning)
+        check_trials(tuning, training)
+        self._check(training)
+        if max_cost is not None:
+            check_budget(self.costs(training=training, tuning=tuning)[:1], max_cost)
+        name = unique_name(tuning.name or "dogbreed", longest=MAX_TUNING_NAME_LENGTH)
+        channels = self._channels(training, dataset)
+        request = self.drafts.tuning_job(
+            tuning,
+            training,
+            name,
+            channels=channels,
+            source_archive_uri=staging.upload_source(self.store, self.place.bucket),
+            dataset_version=dataset.version,
+        )
+        submit_tuning(self.clients.sagemaker, request, sleep=self.poller.sleep)
+        return self.tuning_job(name)
+
+    def train(
+        self,
+        spec: TrainingSpec,
+        dataset: Dataset,
+        *,
+        resume_from: str | None = None,
+        max_cost: float | None = None,
+    ) -> TrainingJob:
+        """Submit a training job and return its handle at once.
+
+        Args:
+            spec: What to train.
+            dataset: What to train on.
+            resume_from: Name of an earlier job of the same spec and data set whose checkpoints are
+                continued, after it was killed, say; default: start from the beginning.
+            max_cost: USD that the job's instances may cost at most, all its time used up.
+
+        Raises:
+            BudgetError: It may cost more, or its price is not known.
+            UnsupportedError: The spec asks for what is not carried out yet.
+            SpecError: The weights file does not exist.
+            DatasetError: Objects of the data set were replaced, removed or added since its upload.
+            AccountError: Role or bucket cannot be had.
+            ImageUriError: AWS has no image as the spec asks for.
+            StoreError: Code or weights cannot be uploaded.
+            JobError: There is nothing to resume from, it was of another spec, or SageMaker refused the
+                request; with its reason.
+        """
+        expect(spec, TrainingSpec, "train")
+        expect(dataset, Dataset, "train")
+        self._check(spec)
+        if max_cost is not None:
+            check_budget(self.costs(training=spec), max_cost)
+        if resume_from is not None:
+            earlier = self.training_job(resume_from).describe().get("HyperParameters", {})
+            uri = self.drafts.checkpoint_uri(resume_from)
+            check_resumption(spec, self.store, uri, resume_from, earlier)
+        name = unique_name(spec.name or "dogbreed")
+        channels = self._channels(spec, dataset)
+        request = self.drafts.training_job(
+            spec,
+            name,
+            channels=channels,
+            source_archive_uri=staging.upload_source(self.store, self.place.bucket),
+            dataset_version=dataset.version,
+            resume_from=resume_from,
+        )
+        submit(self.clients.sagemaker, request, sleep=self.poller.sleep)
+        return self.training_job(name)
+
+    def training_job(self, name: str) -> TrainingJob:
+        """Return the handle of a training job that was submitted earlier, here or elsewhere."""
+        return TrainingJob(name, self.clients, self.poller)
+
+    def tuning_job(self, name: str) -> TuningJob:
+        """Return the handle of a tuning job that was submitted earlier, here or elsewhere."""
+        return TuningJob(name, self.clients, self.poller)
+
+    def _check(self, spec: TrainingSpec) -> None:
+        check_training(spec, self.store, runs_aws_rules=self.place.runs_aws_rules)
+        self.place.check_specs(training=spec)
+
+    def _channels(self, spec: TrainingSpec, dataset: Dataset) -> Mapping[str, Channel]:
+        """Return the channels of a job, with its weights where it can read them."""
+        from sagemaker_dogbreed.data.versions.load import load_dataset
+
+        bucket = parse_s3_uri(dataset.uri)[0]
+        if bucket != self.place.bucket:
+            self.place.check_bucket(bucket)
+        load_dataset(self.store, dataset.manifest_uri)  # what was tampered with does not train
+        channels = data_channels(dataset.uri, spec.input_source)
+        if spec.weights_source is not None:
+            weights = staging.upload_weights(self.store, self.place.bucket, spec.weights_source)
+            channels["weights"] = Channel(uri=weights)
+        return channels
+
+
+def expect(value: object, kind: type, verb: str) -> None:
+    """Raise SpecError unless what a verb was given is of a kind."""
+    if not isinstance(value, kind):
+        hint = " (a finished job has one: job.model)" if kind is ModelArtifact else ""
+        raise SpecError(f"{verb} takes a {kind.__name__}{hint}, got {value!r}")
