@@ -216,6 +216,28 @@ def test_a_tuning_job_told_to_end_stops_its_trials(service: LocalSageMaker, clie
     assert wait_for_job(client, trial["TrainingJobName"])["TrainingJobStatus"] == "Stopped"
 
 
+def test_a_trial_that_the_machine_lost_is_counted_apart(service: LocalSageMaker, client: Any) -> None:
+    """It has failed by no fault of its script, as AWS says of jobs that can be retried."""
+    script = (
+        READ
+        + """
+    say(given("rate"))
+    if given("rate") == "2":
+        time.sleep(60)
+    """
+    )
+    request = tuning_request(
+        service, "lost", script, Strategy="Grid", ranges=categorical(rate=["2", "1"]), jobs=None
+    )
+    client.create_hyper_parameter_tuning_job(**request)
+    (trial,) = _running(client, "lost", 1)
+    lock = service.root / "training-job" / trial["TrainingJobName"] / "supervisor.lock"
+    os.kill(eventually(lambda: locks.read_holder(lock)), signal.SIGKILL)
+    job = wait_for_tuning(client, "lost")
+    assert _counts(job) == ({"RetryableError": 1, "Completed": 1}, {"Failed": 1, "Succeeded": 1})
+    assert job["BestTrainingJob"]["TunedHyperParameters"] == {"rate": "1"}
+
+
 def test_a_deleted_tuning_job_leaves_its_training_jobs(service: LocalSageMaker, client: Any) -> None:
     """The entry is gone, with what can be asked of it; the trials and their models stay."""
     best = _tune(service, client, "deleted", jobs=1)["BestTrainingJob"]["TrainingJobName"]
