@@ -104,8 +104,7 @@ class Ranks:
             head = nn.parallel.DistributedDataParallel(classifier.head)
             return head if on_features else nn.Sequential(classifier.backbone, head)
         normalized = any(
-            layer.training
-            and isinstance(layer, nn.modules.batchnorm._BatchNorm)  # noqa: SLF001 - no other name for them
+            layer.training and isinstance(layer, nn.modules.batchnorm._BatchNorm)  # noqa: SLF001 - no other name for them
             for layer in classifier.modules()
         )
         if normalized and torch.cuda.is_available():
