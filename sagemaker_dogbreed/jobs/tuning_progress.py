@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
@@ -87,11 +88,17 @@ class TuningBar:
     def __init__(self, name: str, *, show: bool) -> None:
         self._name, self._show = name, show
         self._bar: tqdm[NoReturn] | None = None
+        self._shown: Progress | None = None
 
     def show(self, progress: Progress) -> None:
-        """Show how far the search has come; nothing where nothing is to be shown."""
-        if not self._show:
+        """Show how far the search has come; nothing where nothing is to be shown.
+
+        What is no screen, a log file say, gets a line for each change only, not for each look.
+        """
+        known = attrs.evolve(progress, seconds_left=None)
+        if not self._show or (known == self._shown and not sys.stderr.isatty()):
             return
+        self._shown = known
         if self._bar is None:
             from tqdm.auto import tqdm
 

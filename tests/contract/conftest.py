@@ -17,6 +17,23 @@ ANSWER = {
 }
 
 
+def _trials(body: bytes) -> tuple[int, bytes]:
+    """Two trials of a tuning job, the second one better; moto runs none."""
+    name = json.loads(body)["HyperParameterTuningJobName"]
+    found = [
+        {
+            "TrainingJobName": f"{name}-{number:03}-0a",
+            "TrainingJobArn": f"arn:aws:sagemaker:us-east-1:123456789012:training-job/{name}-{number:03}-0a",
+            "CreationTime": 1_700_000_000 + number,
+            "TrainingJobStatus": "Completed",
+            "TunedHyperParameters": {"learning_rate": rate, "batch_size": "8"},
+            "FinalHyperParameterTuningJobObjectiveMetric": {"MetricName": "Test Loss", "Value": value},
+        }
+        for number, (rate, value) in enumerate([("0.01", 0.75), ("0.02", 0.5)], start=1)
+    ]
+    return 200, json.dumps({"TrainingJobSummaries": found}).encode()
+
+
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A flat folder of two breeds."""
@@ -32,12 +49,14 @@ def running_aws() -> Iterator[tuple[FaultyAws, str]]:
     filled_in = {
         "InvokeEndpoint": ANSWER,
         "StopTrainingJob": {},
+        "StopHyperParameterTuningJob": {},
         "GetProducts": {"PriceList": []},
         "ListServiceQuotas": {"Quotas": []},
         "ListAWSDefaultServiceQuotas": {"Quotas": []},
     }
     for operation, answer in filled_in.items():
         aws.answers[operation] = lambda body, answer=answer: (200, json.dumps(answer).encode())
+    aws.answers["ListTrainingJobsForHyperParameterTuningJob"] = _trials
     with aws.running() as url:
         yield aws, url
 

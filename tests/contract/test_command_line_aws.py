@@ -152,3 +152,28 @@ def test_no_credentials_and_no_region_are_told_in_a_line(tmp_path, monkeypatch, 
     told = capsys.readouterr().err
     assert told.startswith("error: ")
     assert "credentials" in told
+
+
+def test_a_search_is_run_read_and_stopped(config, command, capsys):
+    """The command tune prints the trials and how to train with the best; trials and stop take the name."""
+    assert command("role", config) == 0
+    search = ["--set", "tuning.max_jobs=2", "--set", "tuning.name=search"]
+    assert command("tune", config) == 1
+    assert "there is no tuning in the specs" in capsys.readouterr().err
+    assert command("tune", config, *search, "--max-cost", "0.40") == 1
+    assert "tuning job: 1 x ml.m5.xlarge, 2.00 h at most" in capsys.readouterr().err
+    assert command("tune", config, *search, "--max-cost", "0.50") == 0
+    printed = capsys.readouterr().out
+    name = next(word for word in printed.split() if word.startswith("search-"))
+    assert f"{name}-002-0a  Completed  0.02           8           0.5" in printed
+    assert "--set tuning=null --set training.learning_rate=0.02 --set training.batch_size=8" in printed
+    assert command("trials", name) == 0
+    printed, told = capsys.readouterr()
+    assert told == f"Tuning job {name} is Completed\n"
+    assert printed.splitlines()[0].split()[:2] == ["trial", "status"]
+    assert command("stop", name) == 0
+    assert capsys.readouterr().out == f"Tuning job {name} is Completed\n"
+    assert command("list") == 0
+    assert f"tuning job    Completed   {name}" in capsys.readouterr().out
+    assert command("stop", "nope") == 1
+    assert "there is no training job 'nope'" in capsys.readouterr().err

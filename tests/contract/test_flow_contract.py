@@ -29,6 +29,17 @@ TINY = sdb.TrainingSpec(
     tags={"team": "dogs"},
 )
 
+SEARCH = sdb.TuningSpec(
+    ranges={
+        "learning_rate": sdb.CategoricalRange(values=[0.01, 0.02]),
+        "batch_size": sdb.CategoricalRange(values=[8]),
+    },
+    max_jobs=2,
+    max_parallel_jobs=2,
+    name="search",
+    tags={"purpose": "learning"},
+)
+
 
 class Contract:
     """What holds wherever the flow runs; the subclasses say where."""
@@ -44,6 +55,13 @@ class Contract:
         if "job" not in memory:
             memory["job"] = session.train(TINY, dataset).name
         return session.training_job(memory["job"]).wait(timeout_seconds=240)
+
+    @pytest.fixture
+    def tuning(self, session, dataset, memory):
+        """A finished tuning job, the same one for all tests of a place."""
+        if "tuning" not in memory:
+            memory["tuning"] = session.tune(SEARCH, TINY, dataset).name
+        return session.tuning_job(memory["tuning"]).wait(timeout_seconds=300, progress=False)
 
     @pytest.fixture
     def predictor(self, session, job):
@@ -75,6 +93,49 @@ class Contract:
         assert result.model.uri.startswith("s3://")
         assert session.training_job(job.name).result() == result
         assert job.status == "Completed"
+
+    def test_a_search_ends_with_hyperparameters(self, session, tuning):
+        """Each trial has its values and its objective; the best ones make a training, from any handle."""
+        assert tuning.status == "Completed"
+        results = tuning.results
+        assert sorted(trial.hyperparameters["learning_rate"] for trial in results) == [0.01, 0.02]
+        assert {trial.status for trial in results} == {"Completed"}
+        best = session.tuning_job(tuning.name).best_hyperparameters
+        assert best == results.best_hyperparameters
+        training = TINY.with_hyperparameters(best)
+        assert (training.batch_size, training.learning_rate) == (
+            8,
+            results.best.hyperparameters["learning_rate"],
+        )
+        assert results.best.value == min(trial.value for trial in results)
+        assert tuning.best_training_job_name.startswith(f"{tuning.name}-00")
+        assert str(results).splitlines()[1].startswith(results.best.name)
+
+    def test_a_search_carries_the_librarys_tags(self, session, tuning, dataset):
+        """The tags tell project, run and data set version, and the user's own of training and search."""
+        arn = tuning.describe()["HyperParameterTuningJobArn"]
+        found = session.clients.sagemaker.list_tags(ResourceArn=arn)["Tags"]
+        told = {tag["Key"]: tag["Value"] for tag in found}
+        assert told[tags.PROJECT] == tags.PROJECT_VALUE
+        assert (told[tags.RUN], told[tags.DATASET]) == (tuning.name, dataset.version)
+        assert (told["team"], told["purpose"]) == ("dogs", "learning")
+
+    def test_stopping_a_search_that_has_ended_changes_nothing(self, tuning):
+        """A finished search stays finished, with its results."""
+        assert tuning.stop().status == "Completed"
+        assert len(tuning.results) == 2
+
+    def test_what_a_search_cannot_have_is_refused(self, session, dataset):
+        """Whatever would fail, or cost too much, is told before anything is sent."""
+        debugger = sdb.TrainingSpec(debugger=sdb.DebuggerSpec(backend="aws"))
+        with pytest.raises(sdb.SpecError, match=r"training\.debugger"):
+            session.tune(SEARCH, debugger, dataset)
+        with pytest.raises(sdb.UnsupportedError, match="single_job"):
+            session.tune(sdb.TuningSpec(execution="single_job"), TINY, dataset)
+        with pytest.raises(sdb.SpecError, match="tune takes a TuningSpec"):
+            session.tune(TINY, TINY, dataset)
+        with pytest.raises(sdb.JobError, match="there is no tuning job 'nope'"):
+            session.tuning_job("nope").wait(progress=False)
 
     def test_a_model_can_be_downloaded(self, session, job, tmp_path):
         """The artifact comes as a file, or unpacked to a new folder; a missing one is named."""
@@ -151,7 +212,10 @@ class Contract:
     def test_a_plan_shows_what_is_sent(self, session, photos):
         """Each planned request is one that SageMaker's model accepts, and nothing is made by planning."""
         spec = sdb.WorkflowSpec(
-            dataset=sdb.DatasetSpec(source=str(photos)), training=TINY, endpoint=sdb.EndpointSpec()
+            dataset=sdb.DatasetSpec(source=str(photos)),
+            tuning=SEARCH,
+            training=TINY,
+            endpoint=sdb.EndpointSpec(),
         )
         before = session.resources()
         plan = sdb.Workflow(spec).plan(session)
@@ -161,7 +225,8 @@ class Contract:
             report = botocore.validate.ParamValidator().validate(request.parameters, shape)
             assert report.generate_report() == ""
             assert json.loads(json.dumps(request.parameters)) == request.parameters
-        assert [cost.what for cost in plan.costs] == ["training job", "endpoint"]
+        assert [cost.what for cost in plan.costs] == ["tuning job", "training job", "endpoint"]
+        assert plan.requests[1].parameters["HyperParameters"]["learning_rate"] == "<best learning_rate>"
         assert "in all" in str(plan)
         assert session.resources() == before
 
@@ -217,14 +282,25 @@ class Contract:
                 wrong()
 
     def test_the_whole_flow_is_one_call(self, session, photos, capsys):
-        """A workflow uploads, trains and deploys."""
+        """A workflow uploads, tunes, trains with the best and deploys."""
         spec = sdb.WorkflowSpec(
-            dataset=sdb.DatasetSpec(source=str(photos)), training=TINY, endpoint=sdb.EndpointSpec()
+            dataset=sdb.DatasetSpec(source=str(photos)),
+            tuning=SEARCH,
+            training=TINY,
+            endpoint=sdb.EndpointSpec(),
         )
         result = sdb.Workflow(spec).run(session, progress=False)
         assert result.predictor.status == "InService"
         result.predictor.delete()
-        assert "is in service" in capsys.readouterr().out
+        trained = result.training_job.describe()["HyperParameters"]
+        best = result.tuning.best_hyperparameters
+        assert {name: trained[name] for name in best} == {name: str(value) for name, value in best.items()}
+        assert result.tuning_job.best_hyperparameters == best
+        said = capsys.readouterr().out
+        assert "is in service" in said
+        assert f"Best hyperparameters: learning_rate {best['learning_rate']}" in said.replace(
+            "batch_size 8, ", ""
+        )
 
 
 @pytest.fixture(scope="class")

@@ -286,6 +286,7 @@ def test_the_progress_is_one_line(capsys):
     best = {"FinalHyperParameterTuningJobObjectiveMetric": {"MetricName": "Test Loss", "Value": 0.25}}
     answers = [
         tuning_job(running=2),
+        tuning_job(running=2),
         tuning_job(completed=2, running=2, BestTrainingJob={**summary(1), **best}),
         COMPLETED,
     ]
@@ -295,6 +296,7 @@ def test_the_progress_is_one_line(capsys):
     assert "2 running, best Test Loss 0.2500, " in shown
     assert " left" in shown
     assert "tuning dogs: 4/4 trials" in shown
+    assert shown.count("0/4 trials") == 2  # at the start, and no more: this is no screen
     _job(DescribeHyperParameterTuningJob=answers).wait(progress=False)
     assert capsys.readouterr().err == ""
 
