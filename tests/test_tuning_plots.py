@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 from matplotlib.colors import to_hex
@@ -20,6 +19,7 @@ from sagemaker_dogbreed.analysis.tuning_plots import (
     plot_parameter_importance,
 )
 from sagemaker_dogbreed.errors import MissingExtraError
+from sagemaker_dogbreed.jobs.tuning_results import Trial, TuningResults
 from sagemaker_dogbreed.specs.tuning import Objective
 
 PLOTS = (plot_history, plot_parallel_coordinates, plot_parameter_importance)
@@ -27,12 +27,12 @@ VERMILION = "#d55e00"
 
 
 def trial(value, status="Completed", **hyperparameters):
-    return SimpleNamespace(value=value, status=status, hyperparameters=hyperparameters)
+    return Trial(name="trial", value=value, status=status, hyperparameters=hyperparameters)
 
 
 def results(*trials, metric="Test Loss"):
     goal = "Minimize" if metric.endswith("Loss") else "Maximize"
-    return SimpleNamespace(objective=Objective(metric=metric, goal=goal), trials=trials)
+    return TuningResults(objective=Objective(metric=metric, goal=goal), trials=trials)
 
 
 def search(count, *, seed=0, effect=1.0):
@@ -234,6 +234,14 @@ def test_only_completed_trials_count():
         plot_parameter_importance(results(*trials[:3]))
     )
     assert scored(MIXED) == [(2, 1.0), (5, 1.0), (0, 3.0)]
+
+
+def test_results_plot_themselves():
+    """The methods of the results give the same pictures as the functions, of the same best trial."""
+    methods = (MIXED.plot_history, MIXED.plot_parallel_coordinates, MIXED.plot_parameter_importance)
+    pictures = [method()._repr_png_() for method in methods]
+    assert pictures == [plot(MIXED)._repr_png_() for plot in PLOTS]
+    assert MIXED.trials[scored(MIXED)[0][0]] is MIXED.best
 
 
 def test_a_notebook_shows_the_figure():

@@ -15,6 +15,7 @@ from sagemaker_dogbreed.specs.tuning import Objective
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 Value = int | float | str
 
@@ -115,6 +116,42 @@ class TuningResults(Sequence[Trial]):
             raise MissingExtraError("pandas", "reports", "a table of trials as a DataFrame") from error
         rows = [self._row(trial) for trial in self.ranked]
         return pd.DataFrame(rows, columns=list(dict.fromkeys(name for row in rows for name in row)))
+
+    def plot_history(self) -> Figure:
+        """Plot the trials' values in the order of their start, and the best so far.
+
+        As ``analysis.tuning_plots.plot_history`` does.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        from sagemaker_dogbreed.analysis import tuning_plots
+
+        return tuning_plots.plot_history(self)
+
+    def plot_parallel_coordinates(self) -> Figure:
+        """Plot each trial as a line over its hyperparameters to its value.
+
+        As ``analysis.tuning_plots.plot_parallel_coordinates`` does.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        from sagemaker_dogbreed.analysis import tuning_plots
+
+        return tuning_plots.plot_parallel_coordinates(self)
+
+    def plot_parameter_importance(self) -> Figure:
+        """Plot how much each hyperparameter explains of the trials' differences.
+
+        As ``analysis.tuning_plots.plot_parameter_importance`` does.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        from sagemaker_dogbreed.analysis import tuning_plots
+
+        return tuning_plots.plot_parameter_importance(self)
 
     def __repr__(self) -> str:
         return f"TuningResults(objective={self.objective!r}, {len(self)} trials)"
