@@ -144,10 +144,10 @@ def test_mixed_precision_computes_a_little_differently(job):
 
 def test_a_compiled_network_trains_as_the_plain_one(job, monkeypatch, capfd):
     """The two agree, in both stages; trying it out leaves no trace in the weights."""
-    changes = {**PRETRAINED, "image_size": 64, "epochs": 2, "augmentation": "none"}
+    changes = {"weights": "channel", "epochs": 2, "patience": 0, "augmentation": "none"}
     plain = trainer(Job(job.base / "plain"), **changes).fit()
-    # What is compiled to is torch's matter; this way takes no C++ compiler.
-    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    # What a graph is compiled to is torch's matter; this way is quick, and takes no C++ compiler.
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
     compiled = trainer(Job(job.base / "compiled"), compile="on", **changes).fit()
     assert "does not compile" not in capfd.readouterr().out
     assert [dict(epoch) for epoch in compiled.history] == [
