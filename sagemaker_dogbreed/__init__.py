@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from sagemaker_dogbreed.errors import StoreError as StoreError
     from sagemaker_dogbreed.errors import UnsupportedError as UnsupportedError
     from sagemaker_dogbreed.errors import WaitTimeoutError as WaitTimeoutError
+    from sagemaker_dogbreed.jobs.single_job_tuning import SingleJobTuning as SingleJobTuning
     from sagemaker_dogbreed.jobs.training_job import ModelArtifact as ModelArtifact
     from sagemaker_dogbreed.jobs.training_job import TrainingJob as TrainingJob
     from sagemaker_dogbreed.jobs.training_job import TrainingResult as TrainingResult
@@ -110,6 +111,7 @@ _ROOMS = {
         "UnsupportedError",
         "WaitTimeoutError",
     ),
+    "jobs.single_job_tuning": ("SingleJobTuning",),
     "jobs.training_job": ("ModelArtifact", "TrainingJob", "TrainingResult"),
     "jobs.tuning_job": ("TuningJob",),
     "jobs.tuning_results": ("Trial", "TuningResults"),

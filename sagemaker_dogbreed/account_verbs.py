@@ -14,7 +14,7 @@ from sagemaker_dogbreed.aws.roles.role_creation import DEFAULT_NAME
 from sagemaker_dogbreed.aws.spending.costs import CostEstimate, costs_of
 from sagemaker_dogbreed.errors import SpecError
 from sagemaker_dogbreed.places.place import Place
-from sagemaker_dogbreed.readiness import check_backbone, check_training, check_tuning
+from sagemaker_dogbreed.readiness import check_backbone, check_training
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
@@ -55,15 +55,11 @@ class AccountVerbs:
         AWS also credentials, role, permissions, bucket and region, images, quotas; and the data set.
         """
         found = self.place.preflight(dataset=dataset, training=training, tuning=tuning, endpoint=endpoint)
-        specs = guarded("specs", self._check_specs, training, tuning, endpoint)
+        specs = guarded("specs", self._check_specs, training, endpoint)
         return PreflightReport((*specs, *found.checks))
 
-    def _check_specs(
-        self, training: TrainingSpec | None, tuning: TuningSpec | None, endpoint: EndpointSpec | None
-    ) -> Iterator[Check]:
+    def _check_specs(self, training: TrainingSpec | None, endpoint: EndpointSpec | None) -> Iterator[Check]:
         self.place.check_specs(training=training, endpoint=endpoint)
-        if tuning is not None:
-            check_tuning(tuning)
         if training is not None:
             check_training(training, self.place.store, runs_aws_rules=self.place.runs_aws_rules)
             check_backbone(training)

@@ -15,7 +15,7 @@ from sagemaker_dogbreed.requests.debugger import wants_rules
 from sagemaker_dogbreed.requests.endpoint import EndpointRequests, create_endpoint
 from sagemaker_dogbreed.requests.tags import Origin, spec_hash
 from sagemaker_dogbreed.requests.training_job import TrainingLocations, create_training_job
-from sagemaker_dogbreed.requests.tuning_job import check_trials, create_tuning_job
+from sagemaker_dogbreed.requests.tuning_job import check_trials, create_single_job_tuning, create_tuning_job
 from sagemaker_dogbreed.specs.endpoint import EndpointSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
 from sagemaker_dogbreed.specs.tuning import TuningSpec
@@ -84,8 +84,11 @@ class Drafts:
         channels: Mapping[str, Channel],
         source_archive_uri: str,
         dataset_version: str,
+        resume_from: str | None = None,
     ) -> dict[str, Any]:
-        """Return the CreateHyperParameterTuningJob request of a search; arguments are those of a training.
+        """Return the request of a search: CreateHyperParameterTuningJob, or CreateTrainingJob for one job.
+
+        Arguments are those of a training.
 
         Raises:
             SpecError: The training asks for what the trials of a tuning job cannot have.
@@ -93,12 +96,13 @@ class Drafts:
             AccountError: Role or bucket cannot be had.
         """
         check_trials(tuning, training)
-        locations = self._locations(training, job_name, channels, source_archive_uri)
+        locations = self._locations(training, resume_from or job_name, channels, source_archive_uri)
         longest = training.compute.longest_wait_seconds * tuning.jobs_at_most
         ends = self.clock() + dt.timedelta(seconds=tuning.max_runtime_seconds or longest)
         mark = spec_hash(tuning)
         origin = Origin(run=job_name, spec_hash=mark, expires=ends, dataset_version=dataset_version)
-        return create_tuning_job(tuning, training, job_name, locations, origin)
+        create = create_single_job_tuning if tuning.execution == "single_job" else create_tuning_job
+        return create(tuning, training, job_name, locations, origin)
 
     def _locations(
         self, spec: TrainingSpec, name: str, channels: Mapping[str, Channel], source_archive_uri: str

@@ -12,7 +12,10 @@ from sagemaker_dogbreed.container import source
 
 ARCHIVE_NAME = "sourcedir.tar.gz"
 
-_REQUIREMENTS = "# Nothing is installed when a job starts: the container image has all that is needed.\n"
+OPTUNA = "optuna>=4"
+"""What a job that runs a tuning itself needs beside what AWS's images have."""
+
+_NO_REQUIREMENTS = "# Nothing is installed when a job starts: the container image has all that is needed.\n"
 
 
 def stage(destination: Path) -> Path:
@@ -24,36 +27,42 @@ def stage(destination: Path) -> Path:
     return destination
 
 
-def source_archive(destination: Path) -> Path:
-    """Write ``sourcedir.tar.gz`` into a folder and return its path; the same source gives the same bytes."""
+def source_archive(destination: Path, *requirements: str) -> Path:
+    """Write ``sourcedir.tar.gz`` into a folder and return its path; the same source gives the same bytes.
+
+    Args:
+        destination: The folder.
+        requirements: What AWS's containers are to install when the job starts, for pip.
+    """
     destination.mkdir(parents=True, exist_ok=True)
     path = destination / ARCHIVE_NAME
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(_archive())
+    partial.write_bytes(_archive(*requirements))
     partial.replace(path)
     return path
 
 
-def fingerprint() -> str:
-    """Return the SHA-256 of the source archive."""
-    return hashlib.sha256(_archive()).hexdigest()
+def fingerprint(*requirements: str) -> str:
+    """Return the SHA-256 of the source archive with such requirements."""
+    return hashlib.sha256(_archive(*requirements)).hexdigest()
 
 
-def _files() -> dict[str, bytes]:
+def _files(*requirements: str) -> dict[str, bytes]:
     return {
         "train.py": source.TRAIN_SCRIPT.encode(),
-        "requirements.txt": _REQUIREMENTS.encode(),
+        "requirements.txt": "".join(f"{name}\n" for name in requirements).encode()
+        or _NO_REQUIREMENTS.encode(),
         **source.serving_files(),
     }
 
 
-def _archive() -> bytes:
+def _archive(*requirements: str) -> bytes:
     packed = io.BytesIO()
     with (
         gzip.GzipFile(filename="", fileobj=packed, mode="wb", mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w", format=tarfile.USTAR_FORMAT) as archive,
     ):
-        for name, content in sorted(_files().items()):
+        for name, content in sorted(_files(*requirements).items()):
             # A TarInfo starts out with no owner, no time and mode 0644.
             member = tarfile.TarInfo(name)
             member.size = len(content)

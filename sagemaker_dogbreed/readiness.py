@@ -19,7 +19,6 @@ from sagemaker_dogbreed.errors import (
 from sagemaker_dogbreed.jobs.calls import explain
 from sagemaker_dogbreed.jobs.trouble import AWS_ERRORS, kind_of
 from sagemaker_dogbreed.specs.training import TrainingSpec
-from sagemaker_dogbreed.specs.tuning import TuningSpec
 from sagemaker_dogbreed.store.interface import Store
 
 WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
@@ -65,18 +64,6 @@ def check_training(spec: TrainingSpec, store: Store, *, runs_aws_rules: bool) ->
     if not source.endswith(WEIGHTS_SUFFIXES):
         raise SpecError(
             f"weights: {source!r} is no weights file; its name ends in {', '.join(WEIGHTS_SUFFIXES)}"
-        )
-
-
-def check_tuning(spec: TuningSpec) -> None:
-    """Check that a search can be carried out.
-
-    Raises:
-        UnsupportedError: It is to be one job, which is not carried out yet.
-    """
-    if spec.execution == "single_job":
-        raise UnsupportedError(
-            "this version checks tuning.execution: single_job but does not run it yet; use execution: service"
         )
 
 

@@ -10,16 +10,21 @@ from sagemaker_dogbreed import packaging
 from sagemaker_dogbreed.store.interface import Store
 
 
-def upload_source(store: Store, bucket: str) -> str:
+def upload_source(store: Store, bucket: str, *requirements: str) -> str:
     """Upload the code of jobs and return its URI; the same code ends at the same place, and is sent once.
+
+    Args:
+        store: Where to.
+        bucket: The bucket.
+        requirements: As for ``packaging.source_archive``.
 
     Raises:
         StoreError: The bucket cannot be written.
     """
-    uri = f"s3://{bucket}/code/{packaging.fingerprint()[:16]}/{packaging.ARCHIVE_NAME}"
+    uri = f"s3://{bucket}/code/{packaging.fingerprint(*requirements)[:16]}/{packaging.ARCHIVE_NAME}"
     if not store.exists(uri):
         with tempfile.TemporaryDirectory() as folder:
-            store.put_file(packaging.source_archive(Path(folder)), uri)
+            store.put_file(packaging.source_archive(Path(folder), *requirements), uri)
     return uri
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from sagemaker_dogbreed import staging
 from sagemaker_dogbreed.account_verbs import AccountVerbs
 from sagemaker_dogbreed.aws.spending.costs import check_budget
 from sagemaker_dogbreed.clients import Clients
+from sagemaker_dogbreed.container.hparams import TUNING
 from sagemaker_dogbreed.data.versions.dataset import Dataset
 from sagemaker_dogbreed.drafts import Drafts, data_channels
-from sagemaker_dogbreed.errors import SpecError
+from sagemaker_dogbreed.errors import JobError, SpecError
+from sagemaker_dogbreed.feature_channel import CHANNEL as FEATURES
+from sagemaker_dogbreed.feature_channel import features_uri, note, offer
 from sagemaker_dogbreed.jobs.polling import Poller
+from sagemaker_dogbreed.jobs.single_job_tuning import SingleJobTuning, Tuning, attach_tuning
 from sagemaker_dogbreed.jobs.submission import submit, submit_tuning
 from sagemaker_dogbreed.jobs.training_job import ModelArtifact, TrainingJob
 from sagemaker_dogbreed.jobs.tuning_job import TuningJob
-from sagemaker_dogbreed.readiness import check_resumption, check_training, check_tuning
+from sagemaker_dogbreed.packaging import OPTUNA
+from sagemaker_dogbreed.readiness import check_resumption, check_training
 from sagemaker_dogbreed.requests.channels import Channel
 from sagemaker_dogbreed.requests.names import MAX_TUNING_NAME_LENGTH, unique_name
 from sagemaker_dogbreed.requests.tuning_job import check_trials
@@ -34,14 +40,22 @@ class TrainingVerbs(AccountVerbs):
     poller: Poller
 
     def tune(
-        self, tuning: TuningSpec, training: TrainingSpec, dataset: Dataset, *, max_cost: float | None = None
-    ) -> TuningJob:
-        """Submit a hyperparameter tuning job and return its handle at once.
+        self,
+        tuning: TuningSpec,
+        training: TrainingSpec,
+        dataset: Dataset,
+        *,
+        resume_from: str | None = None,
+        max_cost: float | None = None,
+    ) -> Tuning:
+        """Submit a hyperparameter tuning job, or one job that runs all trials, and return its handle at once.
 
         Args:
             tuning: The search.
             training: What every trial has in common.
             dataset: What to train on.
+            resume_from: Name of an earlier ``execution: single_job`` of the same search, training and data
+                set whose trials are kept; default: start from the beginning.
             max_cost: USD that the trials' instances may cost at most, all their time used up.
 
         Raises:
@@ -53,23 +67,32 @@ class TrainingVerbs(AccountVerbs):
         expect(tuning, TuningSpec, "tune")
         expect(training, TrainingSpec, "tune")
         expect(dataset, Dataset, "tune")
-        check_tuning(tuning)
         check_trials(tuning, training)
         self._check(training)
         if max_cost is not None:
             check_budget(self.costs(training=training, tuning=tuning)[:1], max_cost)
+        in_one = tuning.execution == "single_job"
+        if resume_from is not None and not in_one:
+            raise SpecError("resume_from is for execution: single_job; warm_start learns from tuning jobs")
         name = unique_name(tuning.name or "dogbreed", longest=MAX_TUNING_NAME_LENGTH)
-        channels = self._channels(training, dataset)
+        channels = self._channels(training, dataset, name)
+        requirements = [OPTUNA] if in_one else []
         request = self.drafts.tuning_job(
             tuning,
             training,
             name,
             channels=channels,
-            source_archive_uri=staging.upload_source(self.store, self.place.bucket),
+            source_archive_uri=staging.upload_source(self.store, self.place.bucket, *requirements),
             dataset_version=dataset.version,
+            resume_from=resume_from,
         )
-        submit_tuning(self.clients.sagemaker, request, sleep=self.poller.sleep)
-        return self.tuning_job(name)
+        if not in_one:
+            submit_tuning(self.clients.sagemaker, request, sleep=self.poller.sleep)
+            return TuningJob(name, self.clients, self.poller)
+        if resume_from is not None:
+            self._check_search(resume_from, request)
+        submit(self.clients.sagemaker, request, sleep=self.poller.sleep)
+        return SingleJobTuning(name, self.clients, self.poller)
 
     def train(
         self,
@@ -109,7 +132,7 @@ class TrainingVerbs(AccountVerbs):
             uri = self.drafts.checkpoint_uri(resume_from)
             check_resumption(spec, self.store, uri, resume_from, earlier)
         name = unique_name(spec.name or "dogbreed")
-        channels = self._channels(spec, dataset)
+        channels = self._channels(spec, dataset, name)
         request = self.drafts.training_job(
             spec,
             name,
@@ -125,16 +148,28 @@ class TrainingVerbs(AccountVerbs):
         """Return the handle of a training job that was submitted earlier, here or elsewhere."""
         return TrainingJob(name, self.clients, self.poller)
 
-    def tuning_job(self, name: str) -> TuningJob:
-        """Return the handle of a tuning job that was submitted earlier, here or elsewhere."""
-        return TuningJob(name, self.clients, self.poller)
+    def tuning_job(self, name: str) -> Tuning:
+        """Return the handle of a search that was submitted earlier, here or elsewhere.
+
+        Raises:
+            JobError: There is none of this name, or SageMaker refuses to tell.
+        """
+        return attach_tuning(name, self.clients, self.poller)
 
     def _check(self, spec: TrainingSpec) -> None:
         check_training(spec, self.store, runs_aws_rules=self.place.runs_aws_rules)
         self.place.check_specs(training=spec)
 
-    def _channels(self, spec: TrainingSpec, dataset: Dataset) -> Mapping[str, Channel]:
-        """Return the channels of a job, with its weights where it can read them."""
+    def _check_search(self, resume_from: str, request: Mapping[str, Any]) -> None:
+        """Raise JobError unless an earlier job ran the same search."""
+        earlier = self.training_job(resume_from).describe().get("HyperParameters", {})
+        if earlier.get(TUNING) != request["HyperParameters"][TUNING]:
+            raise JobError(
+                f"training job {resume_from!r} ran another search, or none: its trials cannot be gone on from"
+            )
+
+    def _channels(self, spec: TrainingSpec, dataset: Dataset, job_name: str) -> Mapping[str, Channel]:
+        """Return the channels of a job, with its weights, and features, where it can read them."""
         from sagemaker_dogbreed.data.versions.load import load_dataset
 
         bucket = parse_s3_uri(dataset.uri)[0]
@@ -142,9 +177,16 @@ class TrainingVerbs(AccountVerbs):
             self.place.check_bucket(bucket)
         load_dataset(self.store, dataset.manifest_uri)  # what was tampered with does not train
         channels = data_channels(dataset.uri, spec.input_source)
+        weights = None
         if spec.weights_source is not None:
             weights = staging.upload_weights(self.store, self.place.bucket, spec.weights_source)
             channels["weights"] = Channel(uri=weights)
+        uri = features_uri(dataset.uri, spec, weights)
+        if uri is not None and not self.place.keeps_features:
+            features = offer(self.store, uri, self.drafts.checkpoint_uri)
+            if features is not None:
+                channels[FEATURES] = features
+            note(self.store, uri, job_name)
         return channels
 
 

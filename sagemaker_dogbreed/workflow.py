@@ -16,11 +16,11 @@ from sagemaker_dogbreed.config.files import Overrides, load
 from sagemaker_dogbreed.data.versions.dataset import Dataset, dataset_uri
 from sagemaker_dogbreed.drafts import Drafts, data_channels
 from sagemaker_dogbreed.errors import SpecError
+from sagemaker_dogbreed.jobs.single_job_tuning import SingleJobTuning, Tuning
 from sagemaker_dogbreed.jobs.training_job import TrainingJob, TrainingResult
-from sagemaker_dogbreed.jobs.tuning_job import TuningJob
 from sagemaker_dogbreed.jobs.tuning_results import TuningResults
 from sagemaker_dogbreed.predictor import Predictor
-from sagemaker_dogbreed.readiness import check_endpoint_name, check_tuning
+from sagemaker_dogbreed.readiness import check_endpoint_name
 from sagemaker_dogbreed.requests.channels import Channel
 from sagemaker_dogbreed.requests.names import MAX_TUNING_NAME_LENGTH, unique_name
 from sagemaker_dogbreed.session import Session
@@ -55,7 +55,7 @@ class WorkflowResult:
     """What a workflow made; ``predictor``, or ``tuning_job`` and ``tuning``, are None where not asked for."""
 
     dataset: Dataset
-    tuning_job: TuningJob | None = None
+    tuning_job: Tuning | None = None
     tuning: TuningResults | None = None
     training_job: TrainingJob
     training: TrainingResult
@@ -111,7 +111,6 @@ class Workflow:
         requests = [PlannedRequest("CreateTrainingJob", request)]
         tuning = self.spec.tuning
         if tuning is not None:
-            check_tuning(tuning)
             searched = drafts.tuning_job(
                 tuning,
                 steps.of_trials(training),
@@ -120,8 +119,12 @@ class Workflow:
                 source_archive_uri=source,
                 dataset_version=version,
             )
-            request["HyperParameters"] |= {name: f"<best {name}>" for name in tuning.ranges}
-            requests.insert(0, PlannedRequest("CreateHyperParameterTuningJob", searched))
+            if tuning.execution == "single_job":  # whose model is the best trial's: no other training follows
+                requests = [PlannedRequest("CreateTrainingJob", searched)]
+                job_name = searched["TrainingJobName"]
+            else:
+                request["HyperParameters"] |= {name: f"<best {name}>" for name in tuning.ranges}
+                requests.insert(0, PlannedRequest("CreateHyperParameterTuningJob", searched))
         if self.spec.endpoint is not None:
             name = self.spec.endpoint.name or unique_name("dogbreed")
             artifact = f"s3://{bucket}/jobs/{job_name}/output/model.tar.gz"
@@ -174,7 +177,10 @@ class Workflow:
             )
             found = search.results
             training = training.with_hyperparameters(found.best_hyperparameters)
-        job, result = steps.train(session, training, dataset, logs=logs, report=report)
+        if isinstance(search, SingleJobTuning):  # which has the best trial's model already
+            job, result = search.job, search.job.result()
+        else:
+            job, result = steps.train(session, training, dataset, logs=logs, report=report)
         predictor = None
         if endpoint is not None:
             predictor = steps.deploy(session, endpoint, result.model, report=report)
@@ -194,7 +200,7 @@ class Workflow:
         progress: bool = True,
         max_cost: float | None = None,
         report: Callable[[str], None] = print,
-    ) -> TuningJob:
+    ) -> Tuning:
         """Upload and tune, and no more; arguments and errors are those of ``run``.
 
         Raises:
@@ -219,4 +225,6 @@ class Workflow:
 
     def _costs(self, session: Session) -> tuple[CostEstimate, ...]:
         spec = self.spec
-        return session.costs(training=spec.training, tuning=spec.tuning, endpoint=spec.endpoint)
+        found = session.costs(training=spec.training, tuning=spec.tuning, endpoint=spec.endpoint)
+        in_one = spec.tuning is not None and spec.tuning.execution == "single_job"
+        return (found[0], *found[2:]) if in_one else found

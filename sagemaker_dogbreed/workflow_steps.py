@@ -7,10 +7,10 @@ from collections.abc import Callable
 import attrs
 
 from sagemaker_dogbreed.data.versions.dataset import Dataset
+from sagemaker_dogbreed.jobs.single_job_tuning import Tuning
 from sagemaker_dogbreed.jobs.training_job import ModelArtifact, TrainingJob, TrainingResult
-from sagemaker_dogbreed.jobs.tuning_job import TuningJob
 from sagemaker_dogbreed.predictor import Predictor
-from sagemaker_dogbreed.readiness import check_training, check_tuning
+from sagemaker_dogbreed.readiness import check_training
 from sagemaker_dogbreed.requests.tuning_job import check_trials
 from sagemaker_dogbreed.session import Session
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
@@ -27,12 +27,12 @@ def of_trials(training: TrainingSpec) -> TrainingSpec:
 
     SageMaker's tuning has neither; the training that follows has them.
     """
-    left_out = {
-        name: None
-        for name, part in (("debugger", training.debugger), ("profiler", training.profiler))
-        if part is not None and part.backend == "aws"
-    }
-    return attrs.evolve(training, **left_out)
+    debugger, profiler = training.debugger, training.profiler
+    return attrs.evolve(
+        training,
+        debugger=None if debugger is not None and debugger.backend == "aws" else debugger,
+        profiler=None if profiler is not None and profiler.backend == "aws" else profiler,
+    )
 
 
 def check(session: Session, spec: WorkflowSpec) -> None:
@@ -44,7 +44,6 @@ def check(session: Session, spec: WorkflowSpec) -> None:
         ImageUriError: AWS has no image as a spec asks for.
     """
     if spec.tuning is not None:
-        check_tuning(spec.tuning)
         check_trials(spec.tuning, of_trials(spec.training))
     check_training(spec.training, session.store, runs_aws_rules=session.place.runs_aws_rules)
     session.place.check_specs(training=spec.training, endpoint=spec.endpoint)
@@ -70,7 +69,7 @@ def tune(
     *,
     progress: bool,
     report: Report,
-) -> TuningJob:
+) -> Tuning:
     """Search hyperparameters; errors are those of ``Session.tune`` and the handle's ``wait``."""
     trials = of_trials(training)
     job = session.tune(tuning, trials, dataset)

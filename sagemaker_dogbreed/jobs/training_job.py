@@ -108,7 +108,7 @@ class TrainingJob:
         """
         transitions = TransitionReader()
         last: dict[str, Any] = {}
-        for last, lines in self._progress(timeout_seconds, logs=logs):
+        for last, lines in self.watch(timeout_seconds, logs=logs):
             for line in (*transitions.new_lines(last), *lines) if logs else ():
                 print(line, flush=True)  # noqa: T201 - the caller asked for it
         self._result(last, just_ended=True)
@@ -123,7 +123,7 @@ class TrainingJob:
             JobError: There is no such job, or its log cannot be read.
         """
         if follow:
-            for _, lines in self._progress(None, logs=True):
+            for _, lines in self.watch(None, logs=True):
                 yield from lines
             return
         self.describe()
@@ -173,10 +173,15 @@ class TrainingJob:
             missing=f"there is no training job {self.name!r}; is this the right session?",
         )
 
-    def _progress(
+    def watch(
         self, timeout_seconds: float | None, *, logs: bool
     ) -> Iterator[tuple[dict[str, Any], list[str]]]:
-        """Yield the job's description and its new log lines, until both have come to their end."""
+        """Yield the job's description and its new log lines, until both have come to their end.
+
+        Raises:
+            WaitTimeoutError: The time passed, or AWS refused the credentials for too long; the job goes on.
+            JobError: A permission is missing, or there is no such job.
+        """
         what = f"training job {self.name!r}"
         reader = LogReader.of_job(self._clients, self.name)
 

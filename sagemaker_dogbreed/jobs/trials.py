@@ -27,7 +27,7 @@ def objective_of(job_name: str, answer: Mapping[str, Any]) -> Objective:
     config = answer.get("HyperParameterTuningJobConfig") or {}
     asked = config.get("HyperParameterTuningJobObjective") or {}
     try:
-        return Objective(metric=asked.get("MetricName"), goal=asked.get("Type"))
+        return Objective(metric=asked.get("MetricName"), goal=str(asked.get("Type")))
     except SpecError as error:
         raise JobError(f"tuning job {job_name!r} is not one of this library: {error}") from error
 

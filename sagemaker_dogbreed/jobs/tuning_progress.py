@@ -56,7 +56,7 @@ def progress_of(answer: Mapping[str, Any], now: dt.datetime) -> Progress:
     counts = answer.get("TrainingJobStatusCounters") or {}
     best = (answer.get("BestTrainingJob") or {}).get("FinalHyperParameterTuningJobObjectiveMetric") or {}
     done = sum(counts.get(name) or 0 for name in ("Completed", "NonRetryableError", "Stopped"))
-    total = _total(config)
+    total = trials_at_most(config)
     created = answer.get("CreationTime")
     seconds_left = None
     if done and total is not None and isinstance(created, dt.datetime):
@@ -72,7 +72,8 @@ def progress_of(answer: Mapping[str, Any], now: dt.datetime) -> Progress:
     )
 
 
-def _total(config: Mapping[str, Any]) -> int | None:
+def trials_at_most(config: Mapping[str, Any]) -> int | None:
+    """Return how many trials a HyperParameterTuningJobConfig asks for; None where it does not say."""
     most: int | None = (config.get("ResourceLimits") or {}).get("MaxNumberOfTrainingJobs")
     if most is not None or config.get("Strategy") != "Grid":
         return most
@@ -102,9 +103,8 @@ class TuningBar:
         if self._bar is None:
             from tqdm.auto import tqdm
 
-            self._bar = tqdm(
-                total=progress.total, desc=f"tuning {self._name}", bar_format=_FORMAT, postfix=[str(progress)]
-            )
+            options: dict[str, Any] = {"postfix": [str(progress)], "bar_format": _FORMAT}
+            self._bar = tqdm(total=progress.total, desc=f"tuning {self._name}", **options)
         self._bar.postfix = [str(progress)]
         self._bar.n = progress.done
         self._bar.refresh()

@@ -55,12 +55,16 @@ class Trial:
         return self.status == COMPLETED and self.value is not None and math.isfinite(self.value)
 
 
+def _as_tuple(trials: Iterable[Trial]) -> tuple[Trial, ...]:
+    return tuple(trials)
+
+
 @attrs.frozen(repr=False)
 class TuningResults(Sequence[Trial]):
     """The trials of a search in the order of their start; printing them shows the best first."""
 
     objective: Objective
-    trials: tuple[Trial, ...] = attrs.field(converter=tuple)
+    trials: tuple[Trial, ...] = attrs.field(converter=_as_tuple)
 
     def __len__(self) -> int:
         return len(self.trials)

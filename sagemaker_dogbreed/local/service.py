@@ -17,10 +17,10 @@ from sagemaker_dogbreed.local import (
     runtime,
     tags,
     training_jobs,
-    tuning_jobs,
     wire,
 )
 from sagemaker_dogbreed.local.faults import ServiceFault
+from sagemaker_dogbreed.local.tuning import jobs as tuning_jobs
 from sagemaker_dogbreed.local.workspace import Handler, Workspace
 from sagemaker_dogbreed.store.local import LocalStore
 

@@ -34,6 +34,7 @@ class AwsPlace:
     """What ``Session.aws`` was given of role and bucket, and how the rest is found."""
 
     runs_aws_rules = True
+    keeps_features = False
     poller = Poller(interval_seconds=15.0)
 
     def __init__(

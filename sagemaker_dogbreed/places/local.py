@@ -43,6 +43,7 @@ class LocalPlace:
     poller: Poller = Poller(interval_seconds=0.5, settle_seconds=0)
     prices: FreeOfCharge = attrs.field(factory=FreeOfCharge)
     runs_aws_rules: bool = False
+    keeps_features: bool = True
 
     @classmethod
     def at(cls, home: Path) -> LocalPlace:

@@ -63,6 +63,10 @@ class Place(Defaults, Protocol):
     def runs_aws_rules(self) -> bool:
         """Whether rules of SageMaker Debugger are evaluated there."""
 
+    @property
+    def keeps_features(self) -> bool:
+        """Whether features that a job computed are there for the next one without further ado."""
+
     def check_bucket(self, name: str) -> None:
         """Raise AccountError unless a bucket that a spec names can be used: it exists, in the right hands."""
 

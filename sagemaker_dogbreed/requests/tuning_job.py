@@ -5,10 +5,12 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateHyperParamet
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from sagemaker_dogbreed.container.environment import CHECKPOINTS_BY_JOB
+from sagemaker_dogbreed.container.hparams import TUNING
 from sagemaker_dogbreed.errors import SpecError
 from sagemaker_dogbreed.requests.tags import Origin
 from sagemaker_dogbreed.requests.training_job import TrainingLocations, create_training_job
@@ -19,6 +21,7 @@ from sagemaker_dogbreed.specs.tuning import TuningSpec
 _OWN_PLACE = {"TrainingJobName", "HyperParameters", "Tags", "ProfilerConfig"}
 """What a training request has and a tuning request has elsewhere, or does without (the profiler is off)."""
 
+_LONGEST_VALUE = 2500  # characters of a hyperparameter
 _MOST_TAGS = 45  # SageMaker takes 50, and the library adds its own
 
 
@@ -52,6 +55,33 @@ def create_tuning_job(
         "HyperParameterTuningJobConfig": _config(tuning, training),
         "TrainingJobDefinition": definition,
         **_warm_start(tuning),
+        "Tags": origin.tags({**training.tags, **tuning.tags}),
+    }
+
+
+def create_single_job_tuning(
+    tuning: TuningSpec, training: TrainingSpec, job_name: str, locations: TrainingLocations, origin: Origin
+) -> dict[str, Any]:
+    """Return the CreateTrainingJob request of one job that runs all trials of a search itself.
+
+    It is the training's request, and the search is one more hyperparameter: the
+    HyperParameterTuningJobConfig of ``create_tuning_job`` as JSON. Arguments are those of that.
+
+    Raises:
+        SpecError: The search does not fit into a hyperparameter.
+    """
+    check_trials(tuning, training)
+    request = create_training_job(training, job_name, locations, origin)
+    search = json.dumps(_config(tuning, training), separators=(",", ":"))
+    if len(search) > _LONGEST_VALUE or "'" in search:
+        raise SpecError(
+            f"tuning.ranges: as a hyperparameter of one job the search has {len(search):,} characters, of "
+            f"{_LONGEST_VALUE:,} at most (and no single quote); search less, or use execution: service"
+        )
+    common = {name: value for name, value in request["HyperParameters"].items() if name not in tuning.ranges}
+    return {
+        **request,
+        "HyperParameters": {**common, TUNING: search},
         "Tags": origin.tags({**training.tags, **tuning.tags}),
     }
 

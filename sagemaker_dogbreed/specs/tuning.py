@@ -182,8 +182,12 @@ class TuningSpec:
             raise SpecError(
                 f"warm_start must be {_MOST_PARENTS} different names at most, got {list(self.warm_start)}"
             )
-        if self.warm_start and self.execution == "single_job":
+        if self.execution == "single_job" and self.warm_start:
             raise SpecError("warm_start is for execution: service; leave one of them out")
+        if self.execution == "single_job" and self.max_parallel_jobs > 1:
+            raise SpecError(
+                "max_parallel_jobs is for execution: service; a single job runs one trial after the other"
+            )
 
     def _check_strategy(self) -> None:
         if self.strategy == "Grid" and not all(isinstance(r, CategoricalRange) for r in self.ranges.values()):

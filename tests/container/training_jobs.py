@@ -44,7 +44,7 @@ def quick_classifier(class_count: int = 3, **changes: object) -> Classifier:
 
 
 def save_backbone(folder: Path, name: str = "shufflenet_v2_x0_5") -> Path:
-    """Write random weights of a small backbone, always the same, into a new folder for the channel weights."""
+    """Write random weights of a small backbone, always the same, into a new folder for a channel."""
     folder.mkdir()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)

@@ -39,8 +39,9 @@ tuning = sdb.TuningSpec(
     },
 )
 search = session.tune(tuning, training, dataset, max_cost=5.0)
-assert_type(search, sdb.TuningJob)
-assert_type(search.wait(timeout_seconds=3600, progress=False), sdb.TuningJob)
+Search = sdb.TuningJob | sdb.SingleJobTuning
+assert_type(search, Search)
+assert_type(search.wait(timeout_seconds=3600, progress=False), Search)
 assert_type(session.tuning_job("dogs").stop().results, sdb.TuningResults)
 assert_type(search.results.best, sdb.Trial | None)
 assert_type(search.best_model, sdb.ModelArtifact)
@@ -48,7 +49,7 @@ assert_type(training.with_hyperparameters(search.best_hyperparameters), sdb.Trai
 assert_type([trial.value for trial in search.results], list[float | None])
 workflow = sdb.Workflow.from_yaml("dogbreed.yaml", overrides={"training.epochs": 3})
 assert_type(workflow.run(session), sdb.WorkflowResult)
-assert_type(workflow.tune(session), sdb.TuningJob)
+assert_type(workflow.tune(session), Search)
 workflow = sdb.Workflow(
     sdb.WorkflowSpec(dataset=sdb.DatasetSpec(source="photos"), training=training, tuning=tuning)
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sagemaker_dogbreed.container.search import Search
+from sagemaker_dogbreed.container.tuning.search import Search
 
 MOST_TRIALS = 750
 """Trials of a tuning that states no number of its own; SageMaker's limit."""
@@ -55,7 +55,7 @@ def ranges(config: Config) -> dict[str, dict[str, Any]]:
 
 def stops_trials(config: Config) -> bool:
     """Return whether trials that fall behind are stopped."""
-    return config["Strategy"] == "Hyperband" or config.get("TrainingJobEarlyStoppingType", "Off") == "Auto"
+    return "Hyperband" in config["Strategy"] or "Auto" in config.get("TrainingJobEarlyStoppingType", "Off")
 
 
 def new_search(config: Config, epochs: int) -> Search:

@@ -12,7 +12,7 @@ from sagemaker_dogbreed.container.files import write_json
 from sagemaker_dogbreed.container.hparams import parse
 from sagemaker_dogbreed.container.tuning.completion import FUTILE, criterion
 from sagemaker_dogbreed.container.tuning.configuration import is_minimized, most_trials, new_search
-from sagemaker_dogbreed.container.search import Search, Suggestion
+from sagemaker_dogbreed.container.tuning.search import Search, Suggestion
 
 Trial = dict[str, Any]
 """A trial: ``name``, ``status``, ``hyperparameters`` (those searched), ``value``, ``seconds``,
@@ -69,9 +69,12 @@ class Study:
 
     @property
     def best(self) -> int | None:
-        """The number of the best trial, or None."""
-        rated = [(trial["value"], number) for number, trial in enumerate(self.trials)]
-        known = [(value if self.minimize else -value, number) for value, number in rated if value is not None]
+        """The number of the best trial that completed, or None."""
+        known = [
+            (trial["value"] if self.minimize else -trial["value"], number)
+            for number, trial in enumerate(self.trials)
+            if trial["status"] == "Completed"
+        ]
         return min(known)[1] if known else None
 
     def begin(self) -> Trial | None:

@@ -20,8 +20,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sagemaker_dogbreed.container import search_space
-from sagemaker_dogbreed.container.early_stopping import MedianRule
+from sagemaker_dogbreed.container.tuning import search_space
+from sagemaker_dogbreed.container.tuning.early_stopping import MedianRule
 
 if TYPE_CHECKING:
     import optuna

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tuning_support import categorical, continuous, tuning_request
 
-from sagemaker_dogbreed.local import trials, tuning_completion
-from sagemaker_dogbreed.local import tuning_request as requests
+from sagemaker_dogbreed.container.tuning.completion import criterion, not_improving
 from sagemaker_dogbreed.local.faults import ServiceFault
 from sagemaker_dogbreed.local.service import LocalSageMaker
+from sagemaker_dogbreed.local.tuning import request as requests
+from sagemaker_dogbreed.local.tuning import trials
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -194,10 +195,10 @@ def test_any_texts_of_a_range_are_numbers_or_refused(low: str, high: str, scalin
 
 def test_an_improvement_is_of_at_least_one_percent() -> None:
     """Trials that are hardly better count as not improving, in either direction."""
-    assert tuning_completion.not_improving([], minimize=True) == 0
-    assert tuning_completion.not_improving([1.0, 0.995, 0.992], minimize=True) == 2
-    assert tuning_completion.not_improving([1.0, 0.98], minimize=True) == 0
-    assert tuning_completion.not_improving([0.5, 0.6, 0.55], minimize=False) == 1
+    assert not_improving([], minimize=True) == 0
+    assert not_improving([1.0, 0.995, 0.992], minimize=True) == 2
+    assert not_improving([1.0, 0.98], minimize=True) == 0
+    assert not_improving([0.5, 0.6, 0.55], minimize=False) == 1
 
 
 @pytest.mark.parametrize(
@@ -233,7 +234,7 @@ def test_completion_criteria(
     """Each is met at its value and not before; here more is better."""
     objective = {"Type": "Maximize", "MetricName": "Top-1"}
     whole = {"HyperParameterTuningJobObjective": objective, "ResourceLimits": {}, **config}
-    assert tuning_completion.criterion(whole, values, seconds) == expected
+    assert criterion(whole, values, seconds) == expected
 
 
 def test_the_resources_of_several_instance_types() -> None:

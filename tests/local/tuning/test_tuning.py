@@ -21,7 +21,7 @@ from tuning_support import (
     wait_for_tuning,
 )
 
-from sagemaker_dogbreed.container.search import Search
+from sagemaker_dogbreed.container.tuning.search import Search
 from sagemaker_dogbreed.local import locks
 from sagemaker_dogbreed.local.records import Record
 from sagemaker_dogbreed.local.service import LocalSageMaker

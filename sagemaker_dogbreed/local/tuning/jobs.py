@@ -5,18 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from sagemaker_dogbreed.local import (
-    faults,
-    locks,
-    paging,
-    tags,
-    trials,
-    tuning_request,
-    tuning_status,
-    warm_start,
-)
+from sagemaker_dogbreed.local import faults, locks, paging, tags
 from sagemaker_dogbreed.local.records import State, now, write_json
-from sagemaker_dogbreed.local.tuning_status import KIND
+from sagemaker_dogbreed.local.tuning import request as tuning_request
+from sagemaker_dogbreed.local.tuning import status as tuning_status
+from sagemaker_dogbreed.local.tuning import trials, warm_start
+from sagemaker_dogbreed.local.tuning.status import KIND
 from sagemaker_dogbreed.local.workspace import Handler, Parameters, Workspace
 
 _NAME = "HyperParameterTuningJobName"
@@ -59,7 +53,7 @@ def create(workspace: Workspace, request: Parameters) -> Parameters:
             write_json(folder / tuning_status.EARLIER, earlier)
             # Held from before the job can be seen, so that it never looks abandoned.
             lock = locks.acquire(folder / tuning_status.SUPERVISOR_LOCK)
-        workspace.start("sagemaker_dogbreed.local.tuning_supervisor", records.get(name).folder, lock)
+        workspace.start("sagemaker_dogbreed.local.tuning.supervisor", records.get(name).folder, lock)
     except FileExistsError:
         raise faults.in_use(
             "Hyperparameter tuning job names must be unique within an AWS account and region, and a tuning "

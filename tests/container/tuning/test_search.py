@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sagemaker_dogbreed.container import search_space
-from sagemaker_dogbreed.container.early_stopping import MedianRule
-from sagemaker_dogbreed.container.search import STRATEGIES, Search, Suggestion
+from sagemaker_dogbreed.container.tuning import search_space
+from sagemaker_dogbreed.container.tuning.early_stopping import MedianRule
+from sagemaker_dogbreed.container.tuning.search import STRATEGIES, Search, Suggestion
 
 RATE = {"type": "Continuous", "min": 0.001, "max": 0.1, "scaling": "Logarithmic"}
 DEPTH = {"type": "Integer", "min": 1, "max": 9}

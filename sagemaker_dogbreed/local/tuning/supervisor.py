@@ -19,19 +19,18 @@ from typing import Any
 
 import attrs
 
-from sagemaker_dogbreed.container.search import Search
-from sagemaker_dogbreed.local import (
-    locks,
-    training_jobs,
-    trials,
-    tuning_completion,
-    tuning_request,
-    tuning_status,
-)
+from sagemaker_dogbreed.container.tuning.completion import criterion
+from sagemaker_dogbreed.container.tuning.configuration import most_trials, new_search, stops_trials
+from sagemaker_dogbreed.container.tuning.search import Search
+from sagemaker_dogbreed.local import locks, training_jobs
 from sagemaker_dogbreed.local.faults import ServiceFault
 from sagemaker_dogbreed.local.records import Record, Records, State, now
 from sagemaker_dogbreed.local.training_status import Tuning
-from sagemaker_dogbreed.local.trial_log import TrialLog
+from sagemaker_dogbreed.local.tuning import completion as tuning_completion
+from sagemaker_dogbreed.local.tuning import request as tuning_request
+from sagemaker_dogbreed.local.tuning import status as tuning_status
+from sagemaker_dogbreed.local.tuning import trials
+from sagemaker_dogbreed.local.tuning.trial_log import TrialLog
 from sagemaker_dogbreed.local.workspace import Workspace
 
 _LOOK_INTERVAL = 0.1  # seconds between looks at the trials and the record
@@ -60,10 +59,7 @@ class TuningRun:
         self._definition: dict[str, Any] = description["TrainingJobDefinition"]
         # Of the three only endpoints have a start-up time.
         self._workspace = Workspace(folder.parent.parent, float(state["Local"]["GraceSeconds"]), 0.0)
-        self._stops_trials = (
-            self._config["Strategy"] == "Hyperband"
-            or self._config.get("TrainingJobEarlyStoppingType", "Off") == "Auto"
-        )
+        self._stops_trials = stops_trials(self._config)
         metric = self._config["HyperParameterTuningJobObjective"]["MetricName"]
         definitions = self._definition["AlgorithmSpecification"]["MetricDefinitions"]
         self._metric = next(item for item in definitions if item["Name"] == metric)
@@ -81,18 +77,10 @@ class TuningRun:
         self._end(status, reason)
 
     def _new_search(self) -> Search:
-        hyperband = self._config["Strategy"] == "Hyperband"
-        least, most = tuning_request.resources(self._config, self._definition) if hyperband else (None, None)
-        search = Search(
-            tuning_request.ranges(self._config),
-            strategy=self._config["Strategy"],
-            minimize=tuning_completion.is_minimized(self._config),
-            seed=self._config.get("RandomSeed"),
-            max_trials=tuning_request.most_training_jobs(self._config),
-            early_stopping=self._stops_trials and not hyperband,
-            min_epochs=least,
-            max_epochs=most,
-        )
+        epochs = 0  # of no use but to Hyperband
+        if self._config["Strategy"] == "Hyperband":
+            _, epochs = tuning_request.resources(self._config, self._definition)
+        search = new_search(self._config, epochs)
         for trial in json.loads((self._record.folder / tuning_status.EARLIER).read_text(encoding="utf-8")):
             search.add(trial["TunedHyperParameters"], trials.objective(trial))
         return search
@@ -107,7 +95,7 @@ class TuningRun:
             if reason := tuning_completion.failure(ended, is_last=False):
                 return self._finish(search, "Failed", reason)
             values = tuning_status.ended_values(state["Local"]["Trials"])
-            met = tuning_completion.criterion(self._config, values, tuning_status.runtime(state))
+            met = criterion(self._config, values, tuning_status.runtime(state))
             if met:
                 if met == "ConvergenceDetected":
                     self._note(ConvergenceDetectedTime=now())
@@ -153,7 +141,7 @@ class TuningRun:
 
     def _start_trials(self, search: Search, state: State) -> None:
         limits = self._config["ResourceLimits"]
-        most = tuning_request.most_training_jobs(self._config)
+        most = most_trials(self._config)
         while self._started < most and len(self._running) < limits["MaxParallelTrainingJobs"]:
             suggestion = search.ask()
             if suggestion is None:

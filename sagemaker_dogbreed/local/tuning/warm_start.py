@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sagemaker_dogbreed.local import trials, tuning_completion, tuning_request, tuning_status
+from sagemaker_dogbreed.container.tuning.configuration import is_minimized
 from sagemaker_dogbreed.local.faults import invalid
+from sagemaker_dogbreed.local.tuning import request as tuning_request
+from sagemaker_dogbreed.local.tuning import status as tuning_status
+from sagemaker_dogbreed.local.tuning import trials
 from sagemaker_dogbreed.local.workspace import Parameters, Workspace
 
 _IDENTICAL = "IdenticalDataAndAlgorithm"
@@ -46,7 +49,7 @@ def best(request: Parameters, earlier: list[trials.Summary]) -> trials.Summary |
     asked = request.get("WarmStartConfig")
     if asked is None or asked["WarmStartType"] != _IDENTICAL:
         return None
-    minimize = tuning_completion.is_minimized(request["HyperParameterTuningJobConfig"])
+    minimize = is_minimized(request["HyperParameterTuningJobConfig"])
     return trials.best(earlier, minimize=minimize)
 
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sagemaker_dogbreed.local import locks, records, training_jobs, training_status, trials, tuning_completion
+from sagemaker_dogbreed.container.tuning.completion import not_improving
+from sagemaker_dogbreed.container.tuning.configuration import is_minimized
+from sagemaker_dogbreed.local import locks, records, training_jobs, training_status
 from sagemaker_dogbreed.local.records import Record, Records, State
+from sagemaker_dogbreed.local.tuning import trials
 from sagemaker_dogbreed.local.workspace import abandoned_reason
 
 KIND = "hyper-parameter-tuning-job"
@@ -72,9 +75,9 @@ def is_over(state: State) -> bool:
 def answer(state: State) -> dict[str, Any]:
     """Return what DescribeHyperParameterTuningJob answers."""
     description, summaries = state["Description"], state["Local"]["Trials"]
-    minimize = tuning_completion.is_minimized(_config(state))
+    minimize = is_minimized(_config(state))
     values = ended_values(summaries)
-    stalled = tuning_completion.not_improving(values, minimize=minimize)
+    stalled = not_improving(values, minimize=minimize)
     details = {"NumberOfTrainingJobsObjectiveNotImproving": stalled}
     if "ConvergenceDetectedTime" in state["Local"]:
         details["ConvergenceDetectedTime"] = state["Local"]["ConvergenceDetectedTime"]

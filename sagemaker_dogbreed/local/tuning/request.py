@@ -8,15 +8,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sagemaker_dogbreed.container import search_space
-from sagemaker_dogbreed.container.search_space import Dimension
-from sagemaker_dogbreed.local import training_request, trials
+from sagemaker_dogbreed.container.tuning import configuration, search_space
+from sagemaker_dogbreed.container.tuning.configuration import MOST_TRIALS
+from sagemaker_dogbreed.container.tuning.search_space import Dimension
+from sagemaker_dogbreed.local import training_request
 from sagemaker_dogbreed.local.faults import ServiceFault, invalid
+from sagemaker_dogbreed.local.tuning import trials
 from sagemaker_dogbreed.local.workspace import Parameters
 from sagemaker_dogbreed.store.local import LocalStore
-
-MOST_TRAINING_JOBS = 750
-"""Training jobs of a tuning job that states no number of its own; SageMaker's limit."""
 
 _MOST_PARALLEL = 100
 _MOST_HYPERPARAMETERS = 100
@@ -69,27 +68,12 @@ def ranges(config: Parameters) -> Mapping[str, Mapping[str, Any]]:
     Raises:
         ServiceFault: ValidationException: there is none, or a name comes twice.
     """
-    groups = config.get("ParameterRanges", {})
-    if groups.get("AutoParameters"):
+    if config.get("ParameterRanges", {}).get("AutoParameters"):
         raise _beyond("ParameterRanges.AutoParameters cannot be used: state each range")
-    found: dict[str, dict[str, Any]] = {}
-    for kind in ("Integer", "Continuous", "Categorical"):
-        for item in groups.get(f"{kind}ParameterRanges", []):
-            if item["Name"] in found:
-                raise invalid(f"ParameterRanges: the hyperparameter {item['Name']!r} comes more than once")
-            found[item["Name"]] = (
-                {"type": kind, "values": item["Values"]}
-                if kind == "Categorical"
-                else {
-                    "type": kind,
-                    "min": item["MinValue"],
-                    "max": item["MaxValue"],
-                    "scaling": item.get("ScalingType", "Auto"),
-                }
-            )
-    if not found:
-        raise invalid("ParameterRanges: at least one hyperparameter must have a range")
-    return found
+    try:
+        return configuration.ranges(config)
+    except ValueError as error:
+        raise invalid(f"ParameterRanges: {error}") from error
 
 
 def resources(config: Parameters, definition: Parameters) -> tuple[int, int]:
@@ -114,11 +98,6 @@ def resources(config: Parameters, definition: Parameters) -> tuple[int, int]:
     if least > most:
         raise invalid(f"HyperbandStrategyConfig: MinResource ({least}) is more than MaxResource ({most})")
     return least, most
-
-
-def most_training_jobs(config: Parameters) -> int:
-    """Return the number of training jobs after which a tuning job is done."""
-    return int(config["ResourceLimits"].get("MaxNumberOfTrainingJobs", MOST_TRAINING_JOBS))
 
 
 def _check_objective(config: Parameters, definition: Parameters) -> None:
@@ -156,7 +135,7 @@ def _check_limits(config: Parameters, found: tuple[Dimension, ...]) -> None:
     limits = config["ResourceLimits"]
     most, parallel = limits.get("MaxNumberOfTrainingJobs"), limits["MaxParallelTrainingJobs"]
     for member, value, limit in (
-        ("MaxNumberOfTrainingJobs", most or 0, MOST_TRAINING_JOBS),
+        ("MaxNumberOfTrainingJobs", most or 0, MOST_TRIALS),
         ("MaxParallelTrainingJobs", parallel, _MOST_PARALLEL),
     ):
         if value > limit:
@@ -168,10 +147,10 @@ def _check_limits(config: Parameters, found: tuple[Dimension, ...]) -> None:
     if config["Strategy"] == "Grid":
         if any(item.kind != "Categorical" for item in found):
             raise invalid("The Grid strategy takes CategoricalParameterRanges only")
-        if combinations > MOST_TRAINING_JOBS:
+        if combinations > MOST_TRIALS:
             raise invalid(
                 f"The Grid strategy has {combinations} combinations of values; a tuning job runs at most "
-                f"{MOST_TRAINING_JOBS}"
+                f"{MOST_TRIALS}"
             )
         if most not in {None, combinations}:
             raise invalid(

@@ -1,0 +1,1 @@
+"""Tuning jobs of the local SageMaker: recorded, searched, run as trials, and told of."""
