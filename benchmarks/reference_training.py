@@ -36,6 +36,12 @@ def loader(folder: Path, *, shuffle: bool) -> DataLoader[Batch]:
     return DataLoader(datasets.ImageFolder(str(folder), TRANSFORM), BATCH_SIZE, shuffle=shuffle)
 
 
+def epochs(batches: DataLoader[Batch]) -> Iterator[Batch]:
+    """Yield the batches of one epoch after the other."""
+    while True:
+        yield from batches
+
+
 def network(weights: Path, classes: int) -> tuple[nn.Module, nn.Module]:
     """Return the frozen ResNet50, and its new head."""
     model: nn.Module = models.resnet50(weights=None)
@@ -83,9 +89,9 @@ def main() -> None:
         return criterion(outputs, labels).item(), int((outputs.argmax(1) == labels).sum())
 
     model.train()
-    training = costs(itertools.islice(iter(train), count + 1), learn)
+    training = costs(itertools.islice(epochs(train), count + 1), learn)
     model.eval()
-    validation = costs(itertools.islice(iter(valid), count + 1), validate)
+    validation = costs(itertools.islice(epochs(valid), count + 1), validate)
     print(json.dumps({"train": training, "valid": validation}))
 
 

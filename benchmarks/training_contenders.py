@@ -70,18 +70,26 @@ def training(engine: str, place: Place) -> Program:
 
 def tuning(engine: str, place: Place) -> Program:
     """Return the library's search over learning rate and batch size in one job."""
-    search = {
-        "objective": {"metric": "Test Loss", "goal": "Minimize"},
-        "strategy": "Bayesian",
-        "max_trials": place.trials,
-        "seed": 0,
-        "early_stopping": False,
-        "ranges": {
-            "learning_rate": {"type": "Continuous", "min": "0.001", "max": "0.1", "scaling": "Logarithmic"},
-            "batch_size": {"type": "Categorical", "values": ["32", "64", "128", "256", "512"]},
+    config = {
+        "Strategy": "Bayesian",
+        "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "Test Loss"},
+        "ResourceLimits": {"MaxNumberOfTrainingJobs": place.trials, "MaxParallelTrainingJobs": 1},
+        "RandomSeed": 0,
+        "ParameterRanges": {
+            "ContinuousParameterRanges": [
+                {
+                    "Name": "learning_rate",
+                    "MinValue": "0.001",
+                    "MaxValue": "0.1",
+                    "ScalingType": "Logarithmic",
+                }
+            ],
+            "CategoricalParameterRanges": [
+                {"Name": "batch_size", "Values": ["32", "64", "128", "256", "512"]}
+            ],
         },
     }
-    return _job(engine, place, {"tuning": json.dumps(search)}, "tuning", "study.json")
+    return _job(engine, place, {"tuning": json.dumps(config)}, "tuning", "study.json")
 
 
 def _job(engine: str, place: Place, changes: Mapping[str, str], name: str, result: str) -> Program:

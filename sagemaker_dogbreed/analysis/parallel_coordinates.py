@@ -62,6 +62,8 @@ def draw(figure: Figure, results: ResultsLike, names: Sequence[str]) -> None:
             [len(names)], [heights[-1]], zorder=5, clip_on=False, **(STAR if index == best else mark)
         )
     explain(axes, results)
+    if len(order) > 1:
+        axes.plot([], [], color=colormaps["viridis"](0.1), linewidth=1.5, label="the darker, the better")
     axes.set_xlim(-0.5, len(names) + 0.5)
     axes.set_ylim(min(below.values(), default=0.0) - 0.06, 1.0 + _SPREAD)
     axes.set_axis_off()
