@@ -20,6 +20,7 @@ CONTAINER_MAY_IMPORT = {
     "torch",
     "torchvision",
     "numpy",
+    "openvino",
     "optuna",
     "PIL",
     "requests",

@@ -130,8 +130,8 @@ class Hyperparameters:
     )
     engine: str = _hyperparameter(
         "auto",
-        "what passes images through a frozen backbone: auto (openvino where installed and on a CPU), torch, "
-        "openvino",
+        "what passes images through a frozen backbone: auto (openvino where it is installed, on a CPU and for "
+        "a thousand images or more), torch, openvino",
         choices=("auto", "torch", "openvino"),
     )
     num_workers: int | None = _hyperparameter(

@@ -78,16 +78,20 @@ class Trainer:
             log.line(f"Resuming after epoch {state.epoch}")
             self.classifier.load_trained_state(state.model)
             learning.load(state.optimizer, state.average)
+        ended = False
         try:
             for head_alone, last in ((True, learning.head_epochs), (False, wanted.epochs)):
                 network = None
-                while state.epoch < last and not _out_of_patience(state, wanted, learning.head_epochs):
+                while (
+                    state.epoch < last
+                    and not ended
+                    and not _out_of_patience(state, wanted, learning.head_epochs)
+                ):
                     network = network or self._network(head_alone=head_alone)
                     state = self._epoch(state, network, learning)
                     self.ranks.from_leader(functools.partial(self.checkpoints.save, state))
-                    if self.epoch_ended(state.history[-1]):
-                        raise StopRequested
-            if state.epoch < wanted.epochs:
+                    ended = self.epoch_ended(state.history[-1])
+            if state.epoch < wanted.epochs and not ended:
                 log.line(f"No better validation loss for {wanted.patience} epochs: stopping early")
         except StopRequested:
             log.line(f"Stop requested: keeping what epoch {state.epoch} left")

@@ -13,7 +13,7 @@ import attrs
 if TYPE_CHECKING:
     from tqdm.auto import tqdm
 
-_FORMAT = "{desc}: {n_fmt}/{total_fmt} trials {bar} {postfix[0]}"
+_FORMAT = "{desc}: {n_fmt}/{total_fmt} trials {bar}{postfix}"
 
 
 @attrs.frozen(kw_only=True)
@@ -103,9 +103,8 @@ class TuningBar:
         if self._bar is None:
             from tqdm.auto import tqdm
 
-            options: dict[str, Any] = {"postfix": [str(progress)], "bar_format": _FORMAT}
-            self._bar = tqdm(total=progress.total, desc=f"tuning {self._name}", **options)
-        self._bar.postfix = [str(progress)]
+            self._bar = tqdm(total=progress.total, desc=f"tuning {self._name}", bar_format=_FORMAT)
+        self._bar.set_postfix_str(str(progress), refresh=False)
         self._bar.n = progress.done
         self._bar.refresh()
 

@@ -15,6 +15,7 @@ from sagemaker_dogbreed.container.hparams import Hyperparameters
 
 _CPU_BATCH = 8  # what a layer leaves fits the processor's cache: 1.2 times the speed of 32
 _GPU_BATCH = 128
+_MANY_IMAGES = 1000
 _ALIKE = 0.999  # cosine of an image's features to those in full precision
 
 Run = Callable[[torch.Tensor], torch.Tensor]
@@ -32,7 +33,7 @@ class BackbonePass:
     """
 
     def __init__(
-        self, backbone: nn.Module, wanted: Hyperparameters, device: torch.device, *, threads: int
+        self, backbone: nn.Module, wanted: Hyperparameters, device: torch.device, *, threads: int, images: int
     ) -> None:
         """Prepare the backbone, which itself stays as it is.
 
@@ -41,12 +42,14 @@ class BackbonePass:
             wanted: Engine and precision.
             device: Where it runs.
             threads: Processors it may use.
+            images: How many there are: for few, an engine takes longer to prepare than it saves.
 
         Raises:
             EngineError: The engine that was asked for is not installed.
         """
         self.batch_size = _CPU_BATCH if device.type == "cpu" else _GPU_BATCH
         self._backbone, self._wanted, self._device, self._threads = backbone, wanted, device, threads
+        self._auto = device.type == "cpu" and images >= _MANY_IMAGES and _openvino() is not None
         self._run: Run | None = None
         if wanted.engine == "openvino" and _openvino() is None:
             raise EngineError(
@@ -85,8 +88,7 @@ class BackbonePass:
         """Return names of ways and what prepares them, the fastest first."""
         wanted = self._wanted
         ways: list[tuple[str, Callable[[torch.Tensor], Run]]] = []
-        on_cpu = self._device.type == "cpu"
-        if wanted.engine == "openvino" or (wanted.engine == "auto" and on_cpu and _openvino() is not None):
+        if wanted.engine == "openvino" or (wanted.engine == "auto" and self._auto):
             ways.append(("OpenVINO", self._with_openvino))
         reduced = wanted.precision == "bf16" or (
             wanted.precision == "auto" and gains_by_bfloat16(self._device)

@@ -62,7 +62,11 @@ class Extraction:
             StopRequested: The job was asked to stop; what is done is kept.
         """
         backbone = BackbonePass(
-            self.classifier.backbone, self.hyperparameters, self.device, threads=self.ranks.processors
+            self.classifier.backbone,
+            self.hyperparameters,
+            self.device,
+            threads=self.ranks.processors,
+            images=sum(len(split.dataset) for split in splits.values()),
         )
         key = self._key(splits)
         return {name: self._split(split, key, backbone) for name, split in splits.items()}

@@ -171,7 +171,7 @@ def test_the_pass_yields_what_the_backbone_yields(network, count):
     """Whatever is done for speed, features are the backbone's, for full batches and for the last."""
     images = torch.rand(count, 3, 16, 16)
     wanted = Hyperparameters(engine="torch")
-    features = BackbonePass(network, wanted, torch.device("cpu"), threads=1)(images)
+    features = BackbonePass(network, wanted, torch.device("cpu"), threads=1, images=8)(images)
     assert features.shape == (count, 4)
     assert torch.allclose(features, network(images), atol=1e-5)
 
@@ -193,7 +193,7 @@ def test_other_features_are_not_accepted_for_speed(capsys):
     """A faster way whose features differ from the backbone's is not used, and the log says so."""
     network, images = Wrong().eval().requires_grad_(False), torch.rand(8, 3, 4, 4)
     wanted = Hyperparameters(engine="torch", precision="bf16")
-    features = BackbonePass(network, wanted, torch.device("cpu"), threads=1)(images)
+    features = BackbonePass(network, wanted, torch.device("cpu"), threads=1, images=8)(images)
     assert torch.allclose(features, network(images))
     assert "bfloat16 yields other features" in capsys.readouterr().out
 
@@ -202,4 +202,6 @@ def test_an_engine_that_is_not_there_is_named(monkeypatch):
     """Asking for OpenVINO where it is not installed is an error with a way out."""
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(EngineError, match="engine: auto"):
-        BackbonePass(normalized(), Hyperparameters(engine="openvino"), torch.device("cpu"), threads=1)
+        BackbonePass(
+            normalized(), Hyperparameters(engine="openvino"), torch.device("cpu"), threads=1, images=8
+        )
