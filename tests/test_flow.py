@@ -405,11 +405,13 @@ def test_a_plan_sends_nothing(photos, tmp_path, capsys):
 
 
 def test_what_cannot_be_run_yet_is_refused_before_anything_starts(photos, tmp_path, capsys):
-    """Trials in one job and debugger rules are not passed over in silence."""
+    """Debugger rules are not passed over in silence, before a search neither."""
     config = tmp_path / "job.yaml"
-    config.write_text(CONFIG.format(photos=photos) + "tuning: {execution: single_job}\n")
-    assert main(["--root", str(tmp_path / "root"), "run", str(config)]) == 1
-    assert "use execution: service" in capsys.readouterr().err
+    config.write_text(CONFIG.format(photos=photos) + "tuning: {}\n")
+    rules = ["--set", "training.debugger.rules=[Overfit]"]
+    for command in ("run", "tune"):
+        assert main(["--root", str(tmp_path / "root"), command, str(config), *rules]) == 1
+        assert "--set training.debugger=null" in capsys.readouterr().err
     assert not (tmp_path / "root").exists()
 
 

@@ -28,6 +28,7 @@ REFUSED = [
     ({"warm_start": list("abcdef")}, "5 different names at most"),
     ({"warm_start": ["a" * 33]}, "warm_start must hold texts like"),
     ({"warm_start": ["a"], "execution": "single_job"}, "warm_start is for execution: service"),
+    ({"max_parallel_jobs": 2, "execution": "single_job"}, "max_parallel_jobs is for execution: service"),
     ({"execution": "both"}, "execution must be one of service, single_job"),
     ({"name": "my job"}, "name must match"),
     ({"tags": {"aws:x": "1"}}, "reserved"),
@@ -47,7 +48,7 @@ def test_a_search_that_cannot_be_is_refused(fields, message):
     [
         ({"max_jobs": 20, "max_parallel_jobs": 5}, (20, 5)),
         ({"strategy": "Grid", "ranges": SIZES, "max_parallel_jobs": 4}, (3, 3)),
-        ({"execution": "single_job", "max_jobs": 20, "max_parallel_jobs": 5}, (1, 1)),
+        ({"execution": "single_job", "max_jobs": 20}, (1, 1)),
     ],
 )
 def test_how_many_training_jobs_there_are_at_most(fields, jobs):

@@ -79,8 +79,8 @@ def test_specs_tell_their_verbs():
     assert verbs_of(TrainingSpec(), None, TuningSpec()) == ("upload", "train", "tune")
 
 
-def test_who_tunes_needs_no_training_jobs_of_their_own(account):
-    """SageMaker starts the trials; the caller starts, watches and stops the tuning job, and reads on."""
+def test_who_tunes_may_use_tuning_jobs_and_training_jobs(account):
+    """A search is a tuning job, whose trials are read, or a training job that runs all trials."""
     policy = caller_policy(account, "photos", ROLE, verbs=["tune"])
     by_sid = {each["Sid"]: each for each in policy["Statement"]}
     assert by_sid["UseTuningJob"]["Resource"] == [
@@ -92,6 +92,10 @@ def test_who_tunes_needs_no_training_jobs_of_their_own(account):
         "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
         "sagemaker:StopHyperParameterTuningJob",
     ]
-    assert by_sid["UseTrainingJob"]["Action"] == ["sagemaker:DescribeTrainingJob"]
+    assert by_sid["UseTrainingJob"]["Action"] == [
+        "sagemaker:CreateTrainingJob",
+        "sagemaker:DescribeTrainingJob",
+        "sagemaker:StopTrainingJob",
+    ]
     assert "sagemaker:AddTags" in by_sid["UseTagged"]["Action"]
     assert "iam:PassRole" in _actions(policy)

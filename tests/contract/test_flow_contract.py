@@ -130,8 +130,8 @@ class Contract:
         debugger = sdb.TrainingSpec(debugger=sdb.DebuggerSpec(backend="aws"))
         with pytest.raises(sdb.SpecError, match=r"training\.debugger"):
             session.tune(SEARCH, debugger, dataset)
-        with pytest.raises(sdb.UnsupportedError, match="single_job"):
-            session.tune(sdb.TuningSpec(execution="single_job"), TINY, dataset)
+        with pytest.raises(sdb.SpecError, match="resume_from is for execution: single_job"):
+            session.tune(SEARCH, TINY, dataset, resume_from="search")
         with pytest.raises(sdb.SpecError, match="tune takes a TuningSpec"):
             session.tune(TINY, TINY, dataset)
         with pytest.raises(sdb.JobError, match="there is no tuning job 'nope'"):

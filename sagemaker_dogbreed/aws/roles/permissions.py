@@ -55,9 +55,9 @@ s3                 UploadPart                   objects          upload,train,tu
 s3                 CompleteMultipartUpload      objects          upload,train,tune             s3:PutObject
 s3                 AbortMultipartUpload         objects          upload,train,tune
 s3                 CopyObject                   objects          upload                        s3:PutObject
-sagemaker          CreateTrainingJob            training-job     train
+sagemaker          CreateTrainingJob            training-job     train,tune
 sagemaker          DescribeTrainingJob          training-job     train,tune,resources,sweep
-sagemaker          StopTrainingJob              training-job     train,sweep
+sagemaker          StopTrainingJob              training-job     train,tune,sweep
 sagemaker          CreateHyperParameterTuningJob tuning-job      tune
 sagemaker          DescribeHyperParameterTuningJob tuning-job    tune
 sagemaker          ListTrainingJobsForHyperParameterTuningJob tuning-job tune
