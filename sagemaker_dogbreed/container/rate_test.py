@@ -10,7 +10,6 @@ import copy
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 import torch
 from torch import nn
@@ -58,7 +57,7 @@ def suggest_learning_rate(
         seed: Of the examples' order and the head's dropout.
 
     Raises:
-        ValueError: There are no examples, or rates or steps make no range.
+        ValueError: There are no examples or no numbers in them, or rates or steps make no range.
     """
     if not 0 < low < high < math.inf or steps < 2 or batch_size < 1:
         raise ValueError(
@@ -66,7 +65,9 @@ def suggest_learning_rate(
             f"got low {low}, high {high}, steps {steps}, batch_size {batch_size}"
         )
     if not len(features) or len(features) != len(labels):
-        raise ValueError(f"{len(features)} features and {len(labels)} labels: there must be as many, and some")
+        raise ValueError(
+            f"there must be as many labels as features, and some; got {len(labels)} and {len(features)}"
+        )
     rates = [low * (high / low) ** (step / (steps - 1)) for step in range(steps)]
     losses: list[float] = []
     with torch.random.fork_rng(devices=[]):
@@ -77,6 +78,8 @@ def suggest_learning_rate(
                 break
     smooth = _smoothed([loss for loss in losses if math.isfinite(loss)])
     tried = tuple(rates[: len(smooth)])
+    if not tried:
+        raise ValueError("the loss is no number from the beginning: are the features and the head's weights?")
     return RateTest(tried, smooth, _suggestion(tried, smooth))
 
 
@@ -85,8 +88,10 @@ def _losses(
 ) -> Iterator[float]:
     """Yield the loss before the step at each rate."""
     optimizer = torch.optim.Adam(head.parameters())
-    order = torch.cat([torch.randperm(len(labels)) for _ in range(-(-len(rates) * batch_size // len(labels)))])
-    for rate, batch in zip(rates, order.split(batch_size), strict=False):
+    rounds = -(-len(rates) * batch_size // len(labels))
+    order = torch.cat([torch.randperm(len(labels)) for _ in range(rounds)])
+    batches = [order[start : start + batch_size] for start in range(0, len(rates) * batch_size, batch_size)]
+    for rate, batch in zip(rates, batches, strict=True):
         loss = nn.functional.cross_entropy(head(features[batch].float()), labels[batch])
         yield loss.item()
         for group in optimizer.param_groups:
@@ -104,3 +109,21 @@ def _smoothed(losses: Sequence[float]) -> tuple[float, ...]:
         weight = _SMOOTHING * weight + (1 - _SMOOTHING)
         found.append(total / weight)
     return tuple(found)
+
+
+def _suggestion(rates: Sequence[float], losses: Sequence[float]) -> float:
+    """Return the rate in the middle, on a logarithmic scale, of the longest way down.
+
+    That is the longest series of steps of which each has a smaller loss than the one before, not
+    necessarily next to each other; fastai's ``lr_find`` calls it the valley, and takes its middle too.
+    https://docs.fast.ai/callback.schedule.html#learner.lr_find
+    """
+    longest, before = [1] * len(losses), [*range(len(losses))]
+    for end, loss in enumerate(losses):
+        for start in range(end):
+            if losses[start] > loss and longest[start] >= longest[end]:
+                longest[end], before[end] = longest[start] + 1, start
+    last = first = max(range(len(losses)), key=longest.__getitem__)
+    while before[first] != first:
+        first = before[first]
+    return rates[(first + last) // 2]
