@@ -7,6 +7,7 @@ library only, so that specs need no torch.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import types
 import typing
@@ -30,8 +31,9 @@ FREE_TO_CHANGE = frozenset({"epochs", "num_workers", "patience", "compile"})
 """What may change from one run to the next without changing what an epoch computes."""
 
 TUNING = "tuning"
-"""Name of the hyperparameter with which one training job runs a whole tuning: SageMaker's
-HyperParameterTuningJobConfig as JSON."""
+"""Name of the hyperparameter with which one training job runs a whole tuning; see ``tuning_text``."""
+
+_TUNING_MARK = "json:"  # SageMaker's toolkits take a value that is JSON apart
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,8 +132,8 @@ class Hyperparameters:
     )
     engine: str = _hyperparameter(
         "auto",
-        "what passes images through a frozen backbone: auto (openvino where it is installed, on a CPU and for "
-        "a thousand images or more), torch, openvino",
+        "what passes images through a frozen backbone: auto (openvino where it is installed, on a CPU, for a "
+        "thousand images or more), torch, openvino",
         choices=("auto", "torch", "openvino"),
     )
     num_workers: int | None = _hyperparameter(
@@ -178,6 +180,30 @@ def arguments(argv: Sequence[str]) -> dict[str, str]:
             position += 1
         strings[name[2:].replace("-", "_")] = value
     return strings
+
+
+def tuning_text(config: Mapping[str, Any]) -> str:
+    """Return SageMaker's HyperParameterTuningJobConfig as the value of the hyperparameter ``tuning``.
+
+    >>> read_tuning(tuning_text({"Strategy": "Random"}))
+    {'Strategy': 'Random'}
+    """
+    return _TUNING_MARK + json.dumps(config, separators=(",", ":"))
+
+
+def read_tuning(text: str) -> dict[str, Any]:
+    """Read what ``tuning_text`` returned.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    try:
+        config = json.loads(text.removeprefix(_TUNING_MARK))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the hyperparameter {TUNING} is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"the hyperparameter {TUNING} must be a JSON object, got {config!r}")
+    return config
 
 
 def names() -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from sagemaker_dogbreed.container.learning import Examples, Learning
 from sagemaker_dogbreed.container.model import Classifier
 from sagemaker_dogbreed.container.recipe import UNCHANGED, plain_loss
 from sagemaker_dogbreed.container.sampling import epoch_seed
+from sagemaker_dogbreed.container.threads import one_thread
 
 
 class DivergedError(Exception):
@@ -88,7 +89,8 @@ class Trainer:
                     and not _out_of_patience(state, wanted, learning.head_epochs)
                 ):
                     network = network or self._network(head_alone=head_alone)
-                    state = self._epoch(state, network, learning)
+                    with one_thread(self.on_features):
+                        state = self._epoch(state, network, learning)
                     self.ranks.from_leader(functools.partial(self.checkpoints.save, state))
                     ended = self.epoch_ended(state.history[-1])
             if state.epoch < wanted.epochs and not ended:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sagemaker_dogbreed.container import log
 from sagemaker_dogbreed.container.environment import FailedElsewhere, TrainingEnvironment
 from sagemaker_dogbreed.container.files import write_json
-from sagemaker_dogbreed.container.hparams import TUNING, Hyperparameters, arguments
+from sagemaker_dogbreed.container.hparams import TUNING, Hyperparameters, arguments, read_tuning
 
 if TYPE_CHECKING:
     from sagemaker_dogbreed.container.distributed import Ranks
@@ -34,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         strings = arguments(sys.argv[1:] if argv is None else argv)
         # ``--model_dir``, ``--_tuning_objective_metric`` and the like are not ours, and passed over.
         hyperparameters = Hyperparameters.from_strings(strings)
-        _train(environment, hyperparameters, _tuning(strings), stop_signals)
+        tuning = read_tuning(strings[TUNING]) if TUNING in strings else None
+        _train(environment, hyperparameters, tuning, stop_signals)
     except Exception as error:
         if not isinstance(error, FailedElsewhere):
             traceback.print_exc()
@@ -42,19 +43,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             environment.write_failure(_reason(error))
         return 1
     return 0
-
-
-def _tuning(strings: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """Return the tuning that this one job is to run, or None where it is an ordinary training."""
-    if TUNING not in strings:
-        return None
-    try:
-        config = json.loads(strings[TUNING])
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"the hyperparameter {TUNING} is not JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"the hyperparameter {TUNING} must be a JSON object, got {config!r}")
-    return config
 
 
 def _train(

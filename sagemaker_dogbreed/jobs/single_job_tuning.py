@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sagemaker_dogbreed.container.hparams import TUNING
+from sagemaker_dogbreed.container.hparams import TUNING, read_tuning
 from sagemaker_dogbreed.errors import JobError, SpecError
 from sagemaker_dogbreed.jobs.calls import reported, with_fresh_credentials
 from sagemaker_dogbreed.jobs.logs import LogReader
@@ -142,14 +142,12 @@ def attach_tuning(name: str, clients: Any, poller: Poller) -> Tuning:
 
 
 def _config(answer: Mapping[str, Any], name: str) -> dict[str, Any]:
-    text = (answer.get("HyperParameters") or {}).get(TUNING)
     try:
-        config = json.loads(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError):
-        config = None
-    if not isinstance(config, dict):
-        raise JobError(f"training job {name!r} runs no tuning; session.training_job({name!r}) is its handle")
-    return config
+        return read_tuning((answer.get("HyperParameters") or {}).get(TUNING, ""))
+    except ValueError as error:
+        raise JobError(
+            f"training job {name!r} runs no tuning; session.training_job({name!r}) is its handle"
+        ) from error
 
 
 def _as_tuning(config: Mapping[str, Any]) -> dict[str, Any]:

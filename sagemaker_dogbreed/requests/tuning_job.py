@@ -5,12 +5,11 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateHyperParamet
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from sagemaker_dogbreed.container.environment import CHECKPOINTS_BY_JOB
-from sagemaker_dogbreed.container.hparams import TUNING
+from sagemaker_dogbreed.container.hparams import TUNING, tuning_text
 from sagemaker_dogbreed.errors import SpecError
 from sagemaker_dogbreed.requests.tags import Origin
 from sagemaker_dogbreed.requests.training_job import TrainingLocations, create_training_job
@@ -72,7 +71,7 @@ def create_single_job_tuning(
     """
     check_trials(tuning, training)
     request = create_training_job(training, job_name, locations, origin)
-    search = json.dumps(_config(tuning, training), separators=(",", ":"))
+    search = tuning_text(_config(tuning, training))
     if len(search) > _LONGEST_VALUE or "'" in search:
         raise SpecError(
             f"tuning.ranges: as a hyperparameter of one job the search has {len(search):,} characters, of "

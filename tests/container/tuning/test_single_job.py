@@ -11,6 +11,7 @@ from training_jobs import Job, arguments, save_backbone
 
 from sagemaker_dogbreed import packaging
 from sagemaker_dogbreed.container import artifact
+from sagemaker_dogbreed.container.hparams import tuning_text
 from sagemaker_dogbreed.container.metrics import parse_line
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -51,7 +52,7 @@ def job(tmp_path):
 
 def run(job: Job, monkeypatch, search: dict, **hyperparameters: object) -> int:
     """Run a tuning in this process."""
-    return job.run_here(monkeypatch, **{**HEAD, **hyperparameters}, tuning=json.dumps(search))
+    return job.run_here(monkeypatch, **{**HEAD, **hyperparameters}, tuning=tuning_text(search))
 
 
 def trials(job: Job) -> list[dict]:
@@ -188,7 +189,7 @@ def test_what_was_cut_off_goes_on(job, tmp_path, monkeypatch):
     whole.channels["weights"] = job.channels["weights"]
     assert run(whole, monkeypatch, config(4)) == 0
     tree = packaging.stage(tmp_path / "code")
-    argv = arguments(**HEAD, tuning=json.dumps(config(4)))
+    argv = arguments(**HEAD, tuning=tuning_text(config(4)))
     process = job.start(tree, *argv)
     assert process.stdout is not None
     for line in process.stdout:
@@ -208,7 +209,7 @@ def test_what_was_cut_off_goes_on(job, tmp_path, monkeypatch):
 
 def test_a_request_to_stop_keeps_the_best_so_far(job, tmp_path):
     """SIGTERM ends the search; the artifact is the best of the trials that have ended."""
-    argv = arguments(**{**HEAD, "epochs": 200, "patience": 0}, tuning=json.dumps(config(500)))
+    argv = arguments(**{**HEAD, "epochs": 200, "patience": 0}, tuning=tuning_text(config(500)))
     process = job.start(packaging.stage(tmp_path / "code"), *argv)
     assert process.stdout is not None
     for line in process.stdout:
