@@ -193,9 +193,9 @@ def test_scalars_follow_yaml_1_2(text, value):
 def test_overrides_replace_any_field():
     """Any field can be replaced from the command line and from Python, a missing section too."""
     text = "dataset: {source: photos}\nendpoint: {top_k: 3}"
-    spec = loads(text, ["training.epochs=3", "tuning.ranges.batch_size=[32, 64]", "endpoint=null"])
+    spec = loads(text, ["training.epochs=3", "tuning.ranges.batch_size=[16, 32, 64, 128]", "endpoint=null"])
     assert spec.training.epochs == 3
-    assert spec.tuning.ranges == {"batch_size": CategoricalRange(values=(32, 64))}
+    assert spec.tuning.ranges == {"batch_size": CategoricalRange(values=(16, 32, 64, 128))}
     assert spec.endpoint is None
     assert loads(text, "training.epochs=3").training.epochs == 3
     assert loads(text, {"dataset.source": Path("photos") / "dogs"}).dataset.source == "photos/dogs"
