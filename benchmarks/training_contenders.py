@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from sagemaker_dogbreed.container.hparams import TUNING, tuning_text
 
 _HERE = Path(__file__).parent
 BACKBONE = "resnet50"
@@ -89,7 +90,7 @@ def tuning(engine: str, place: Place) -> Program:
             ],
         },
     }
-    return _job(engine, place, {"tuning": json.dumps(config)}, "tuning", "study.json")
+    return _job(engine, place, {TUNING: tuning_text(config)}, "tuning", "study.json")
 
 
 def _job(engine: str, place: Place, changes: Mapping[str, str], name: str, result: str) -> Program:

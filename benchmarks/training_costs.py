@@ -20,7 +20,7 @@ from training_contenders import (
     extraction,
     reference,
 )
-from whole_process import Run, run
+from whole_process import Run, RunFailed, run
 
 SPLITS = ("train", "valid", "test")
 _USUAL = ("PATH", "HOME", "LANG", "OMP_NUM_THREADS", "LD_LIBRARY_PATH")  # variables that runs inherit
@@ -109,7 +109,11 @@ def _library_cost(way: Contender, place: Place) -> Cost | None:
     for job in ("training", "tuning"):
         shutil.rmtree(place.scratch / job, ignore_errors=True)
     program = way.program(place)
-    measured = _start(program)
+    try:
+        measured = _start(program)
+    except RunFailed as error:  # the other ways are of interest all the same
+        tell(str(error))
+        return None
     if program.result is not None and not program.result.is_file():
         tell(f"{way.name}: {program.result.name} is not there; left out")
         return None

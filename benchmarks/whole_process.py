@@ -26,13 +26,17 @@ class Run(NamedTuple):
         return told
 
 
+class RunFailed(SystemExit):
+    """A program failed; the message has what it wrote on stderr last."""
+
+
 def run(
     command: Sequence[str], environment: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> Run:
     """Run a command; what it prints on stderr is shown where it fails.
 
     Raises:
-        SystemExit: It failed.
+        RunFailed: It failed.
     """
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         start = time.perf_counter()
@@ -44,7 +48,7 @@ def run(
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             errors.seek(0)
-            raise SystemExit(f"{' '.join(command)} failed:\n{errors.read().decode(errors='replace')[-4000:]}")
+            raise RunFailed(f"{' '.join(command)} failed:\n{errors.read().decode(errors='replace')[-4000:]}")
         output.seek(0)
         text = output.read().decode(errors="replace")
     return Run(seconds, usage.ru_utime + usage.ru_stime, text)
