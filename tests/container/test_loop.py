@@ -11,10 +11,12 @@ from torch import nn
 from training_jobs import QUICK, Job, quick_classifier
 
 from sagemaker_dogbreed.container.checkpoint import Checkpoint, CheckpointError, CheckpointStore
+from sagemaker_dogbreed.container.compilation import compiled
 from sagemaker_dogbreed.container.data import load_splits
 from sagemaker_dogbreed.container.distributed import Ranks
 from sagemaker_dogbreed.container.hparams import Hyperparameters
 from sagemaker_dogbreed.container.loop import Trainer
+from sagemaker_dogbreed.container.model import Classifier
 from sagemaker_dogbreed.container.preprocessing import Preprocessing
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -143,16 +145,28 @@ def test_mixed_precision_computes_a_little_differently(job):
 
 
 def test_a_compiled_network_trains_as_the_plain_one(job, monkeypatch, capfd):
-    """The two agree, in both stages; trying it out leaves no trace in the weights."""
+    """The two agree, in both stages."""
     changes = {"weights": "channel", "epochs": 2, "patience": 0, "augmentation": "none"}
     plain = trainer(Job(job.base / "plain"), **changes).fit()
     # What a graph is compiled to is torch's matter; this way is quick, and takes no C++ compiler.
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
-    compiled = trainer(Job(job.base / "compiled"), compile="on", **changes).fit()
+    fast = trainer(Job(job.base / "compiled"), compile="on", **changes).fit()
     assert "does not compile" not in capfd.readouterr().out
-    assert [dict(epoch) for epoch in compiled.history] == [
+    assert [dict(epoch) for epoch in fast.history] == [
         pytest.approx(epoch, rel=1e-3) for epoch in plain.history
     ]
+
+
+def test_trying_out_a_compiled_network_leaves_no_trace(monkeypatch):
+    """Batch statistics and gradients are afterwards what they were."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    layers = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    classifier = Classifier(nn.Sequential(*layers), nn.Linear(4, 2), classifier_layer="")
+    before = classifier.trained_state()
+    network = compiled(classifier, classifier, torch.randn(5, 3, 8, 8), Ranks())
+    assert network is not classifier
+    torch.testing.assert_close(classifier.trained_state(), before, rtol=0, atol=0)
+    assert [parameter.grad for parameter in classifier.parameters()] == [None] * 6
 
 
 def test_a_network_that_does_not_compile_is_used_as_it_is(job, monkeypatch, capfd):
