@@ -117,6 +117,7 @@ def _ours(images: ImageFolder, backbone: nn.Module, wanted: Hyperparameters) -> 
         wanted,
         torch.device("cpu"),
         threads=threads,
+        images=len(images),
     )
     size = forward.batch_size
     places = [Place(number, seed=0) for number in range(len(images))]
