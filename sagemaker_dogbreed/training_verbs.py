@@ -9,7 +9,7 @@ from sagemaker_dogbreed import staging
 from sagemaker_dogbreed.account_verbs import AccountVerbs
 from sagemaker_dogbreed.aws.spending.costs import check_budget
 from sagemaker_dogbreed.clients import Clients
-from sagemaker_dogbreed.container.hparams import TUNING
+from sagemaker_dogbreed.container.hparams import RATE_TEST, SUGGESTION, TUNING
 from sagemaker_dogbreed.data.versions.dataset import Dataset
 from sagemaker_dogbreed.drafts import Drafts, data_channels
 from sagemaker_dogbreed.errors import JobError, SpecError
@@ -123,6 +123,18 @@ class TrainingVerbs(AccountVerbs):
                 request; with its reason.
         """
         expect(spec, TrainingSpec, "train")
+        return self._train(spec, dataset, {}, resume_from=resume_from, max_cost=max_cost)
+
+    def _train(
+        self,
+        spec: TrainingSpec,
+        dataset: Dataset,
+        more: Mapping[str, str],
+        *,
+        resume_from: str | None = None,
+        max_cost: float | None = None,
+    ) -> TrainingJob:
+        """Submit a training job with more hyperparameters than the spec has."""
         expect(dataset, Dataset, "train")
         self._check(spec)
         if max_cost is not None:
@@ -141,8 +153,36 @@ class TrainingVerbs(AccountVerbs):
             dataset_version=dataset.version,
             resume_from=resume_from,
         )
+        request["HyperParameters"] |= more
         submit(self.clients.sagemaker, request, sleep=self.poller.sleep)
         return self.training_job(name)
+
+    def suggest_learning_rate(
+        self, spec: TrainingSpec, dataset: Dataset, *, max_cost: float | None = None
+    ) -> float:
+        """Find out which learning rate suits the head of a training, and return it.
+
+        That is a range test: a training job of a few seconds, once the features of the images are there.
+        Its features are kept for the trainings to come.
+
+        Args:
+            spec: The training, with ``finetune: head``.
+            dataset: What to train on.
+            max_cost: USD that the job may cost at most, all its time used up.
+
+        Raises:
+            SpecError: More than the head is to train.
+            DogbreedError: As for ``train`` and its handle's ``wait``.
+        """
+        expect(spec, TrainingSpec, "suggest_learning_rate")
+        if spec.finetune != "head" or spec.feature_cache == "off":
+            raise SpecError("suggest_learning_rate needs finetune: head and feature_cache: on")
+        job = self._train(spec, dataset, {RATE_TEST: "1"}, max_cost=max_cost).wait()
+        for line in job.logs():
+            text = line.rpartition("] ")[2]  # behind the host, where there are several
+            if text.startswith(SUGGESTION):
+                return float(text.removeprefix(SUGGESTION))
+        raise JobError(f"training job {job.name!r} has not said which learning rate it suggests")
 
     def training_job(self, name: str) -> TrainingJob:
         """Return the handle of a training job that was submitted earlier, here or elsewhere."""

@@ -33,6 +33,12 @@ FREE_TO_CHANGE = frozenset({"epochs", "num_workers", "patience", "compile"})
 TUNING = "tuning"
 """Name of the hyperparameter with which one training job runs a whole tuning; see ``tuning_text``."""
 
+RATE_TEST = "rate_test"
+"""Name of the hyperparameter with which a job only finds out which learning rate suits it."""
+
+SUGGESTION = "Suggested learning rate: "
+"""Begins the log line that tells what a range test has found."""
+
 _TUNING_MARK = "json:"  # SageMaker's toolkits take a value that is JSON apart
 
 

@@ -7,12 +7,19 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sagemaker_dogbreed.container import log
 from sagemaker_dogbreed.container.environment import FailedElsewhere, TrainingEnvironment
 from sagemaker_dogbreed.container.files import write_json
-from sagemaker_dogbreed.container.hparams import TUNING, Hyperparameters, arguments, read_tuning
+from sagemaker_dogbreed.container.hparams import (
+    RATE_TEST,
+    SUGGESTION,
+    TUNING,
+    Hyperparameters,
+    arguments,
+    read_tuning,
+)
 
 if TYPE_CHECKING:
     from sagemaker_dogbreed.container.distributed import Ranks
@@ -34,8 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         strings = arguments(sys.argv[1:] if argv is None else argv)
         # ``--model_dir``, ``--_tuning_objective_metric`` and the like are not ours, and passed over.
         hyperparameters = Hyperparameters.from_strings(strings)
-        tuning = read_tuning(strings[TUNING]) if TUNING in strings else None
-        _train(environment, hyperparameters, tuning, stop_signals)
+        _train(environment, hyperparameters, strings, stop_signals)
     except Exception as error:
         if not isinstance(error, FailedElsewhere):
             traceback.print_exc()
@@ -48,20 +54,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(
     environment: TrainingEnvironment,
     hyperparameters: Hyperparameters,
-    tuning: Mapping[str, Any] | None,
+    strings: Mapping[str, str],
     stop_signals: Sequence[int],
 ) -> None:
     # Imported here, so that a container that lacks something says so in output/failure.
     from sagemaker_dogbreed.container import distributed
 
     with distributed.joined(_reason) as ranks:
-        _train_together(environment, hyperparameters, tuning, stop_signals, ranks)
+        _train_together(environment, hyperparameters, strings, stop_signals, ranks)
 
 
 def _train_together(
     environment: TrainingEnvironment,
     hyperparameters: Hyperparameters,
-    tuning: Mapping[str, Any] | None,
+    strings: Mapping[str, str],
     stop_signals: Sequence[int],
     ranks: Ranks,
 ) -> None:
@@ -79,9 +85,13 @@ def _train_together(
         device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
         stop_requested=lambda: bool(stop_signals),
     )
-    trained = (
-        _trained(job, hyperparameters) if tuning is None else SingleJob(job, hyperparameters, tuning).run()
-    )
+    if RATE_TEST in strings:
+        _suggest_learning_rate(job, hyperparameters)
+        return
+    if TUNING in strings:
+        trained = SingleJob(job, hyperparameters, read_tuning(strings[TUNING])).run()
+    else:
+        trained = _trained(job, hyperparameters)
     if trained is None or not ranks.leads:
         return
     summary = {"best_epoch": trained.state.best_epoch, "epochs": trained.state.epoch, **trained.metrics}
@@ -100,6 +110,27 @@ def _train_together(
         dataset_version=environment.dataset_version,
     )
     log.line(f"Model artifact written to {environment.model_dir}")
+
+
+def _suggest_learning_rate(job: Job, hyperparameters: Hyperparameters) -> None:
+    """Say which learning rate suits the head; there is no model."""
+    from sagemaker_dogbreed.container.features.split import FeatureSplit
+    from sagemaker_dogbreed.container.preparation import prepare
+    from sagemaker_dogbreed.container.rate_test import suggest_learning_rate
+
+    prepared = prepare(job, hyperparameters)
+    train = prepared.splits["train"]
+    if not isinstance(train, FeatureSplit):
+        raise ValueError("a range test needs finetune: head and feature_cache: on")
+    numbers = train.sampler.order()
+    found = suggest_learning_rate(
+        prepared.classifier.head.cpu(),
+        train.views[0].take(numbers),
+        train.labels[numbers],
+        batch_size=hyperparameters.batch_size,
+        seed=hyperparameters.seed,
+    )
+    log.line(f"{SUGGESTION}{found.suggestion:.6g}")
 
 
 def _trained(job: Job, hyperparameters: Hyperparameters) -> Trained | None:

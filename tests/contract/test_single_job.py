@@ -69,6 +69,17 @@ def test_a_search_in_one_job_on_this_machine(tmp_path, photos, head):
         session.tuning_job(job.name)
 
 
+def test_a_learning_rate_is_suggested(tmp_path, photos, head):
+    """A range test on features says which learning rate suits the head; what has no features has no test."""
+    session = sdb.Session.local(tmp_path)
+    dataset = session.upload(sdb.DatasetSpec(source=str(photos)), progress=False)
+    suggested = session.suggest_learning_rate(head, dataset)
+    assert 1e-5 < suggested < 1
+    assert session.suggest_learning_rate(head, dataset) == suggested
+    with pytest.raises(sdb.SpecError, match="needs finetune: head"):
+        session.suggest_learning_rate(sdb.TrainingSpec(weights="none", finetune="full"), dataset)
+
+
 def test_a_workflow_takes_the_model_of_its_search(tmp_path, photos, head):
     """After a search in one job no other training follows: plan and run say so."""
     spec = sdb.WorkflowSpec(dataset=sdb.DatasetSpec(source=str(photos)), tuning=SEARCH, training=head)
