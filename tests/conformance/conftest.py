@@ -77,6 +77,11 @@ class Requests:
         self.session.train(spec, choices.pop("dataset", self.dataset), **choices)
         return self._sent["CreateTrainingJob"]
 
+    def tune(self, search: sdb.TuningSpec, spec: sdb.TrainingSpec) -> dict[str, Any]:
+        """Submit a search in one job and return its CreateTrainingJob request."""
+        self.session.tune(search, spec, self.dataset)
+        return self._sent["CreateTrainingJob"]
+
     def deploy(self, spec: sdb.EndpointSpec, outcome: Outcome) -> dict[str, Any]:
         """Deploy a job's model and return the CreateModel request."""
         self.session.deploy(spec, sdb.ModelArtifact(uri=outcome.artifact_uri))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import attrs
 import pytest
+import torch
 from conftest import BUCKET, TINY
 from executor import Instance, run
+from torchvision import models
 
+import sagemaker_dogbreed as sdb
 from sagemaker_dogbreed.container import metrics
 
 
@@ -68,6 +73,40 @@ def test_an_unusable_weights_file_is_the_jobs_reason_to_fail(requests, cloud, ba
     assert ended.exit_code == 1
     assert ended.failure.startswith("WeightsError: ")
     assert "torch.save" in ended.failure
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory):
+    """A training of a head on a small frozen backbone."""
+    path = tmp_path_factory.mktemp("weights") / "backbone.pth"
+    torch.manual_seed(2)
+    torch.save(models.get_model("squeezenet1_1", weights=None).state_dict(), path)
+    return attrs.evolve(TINY, finetune="head", weights=str(path))
+
+
+def test_one_job_runs_a_whole_search(requests, cloud, base, head, load):
+    """The search comes through the toolkit whole, with what it needs, and the best trial is the model."""
+    search = sdb.TuningSpec(execution="single_job", max_jobs=3, strategy="Random", seed=1)
+    ended = run(requests.tune(search, head), base, cloud)
+    assert ended.exit_code == 0, ended.log
+    told = [line for line in ended.log.splitlines() if line.startswith("Trial ")]
+    assert len(told) == 3
+    best = min(json.loads(line.removeprefix("Trial "))["value"] for line in told)
+    assert load(ended).card["metrics"]["test_loss"] == best
+    assert ended.metrics["Test Loss"][-1] == pytest.approx(best, abs=1e-6)
+
+
+def test_features_reach_the_next_job(requests, cloud, base, head, tmp_path):
+    """What one job computes of the images, the next one finds in its channel, on an instance of its own."""
+    head = attrs.evolve(head, seed=5)
+    first = run(requests.train(head), base, cloud)
+    assert first.exit_code == 0, first.log
+    assert first.log.count("Passing") == 3
+    request = requests.train(attrs.evolve(head, learning_rate=0.01))
+    assert "features" in [channel["ChannelName"] for channel in request["InputDataConfig"]]
+    second = run(request, tmp_path / "second", cloud)
+    assert second.exit_code == 0, second.log
+    assert second.log.count("Passing") == 0
 
 
 def test_a_job_goes_on_after_its_instance_is_gone(requests, cloud, base, tmp_path):

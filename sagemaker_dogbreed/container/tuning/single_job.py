@@ -44,8 +44,8 @@ class SingleJob:
             TuningFailed: Trials fail, and none has succeeded.
         """
         leader = self._job.ranks.from_leader
-        for trial in leader(lambda: self._study.trials):  # of before an interruption
-            log.line(f"Trial {json.dumps(trial)}")
+        for kept in leader(lambda: self._study.trials):  # of before an interruption
+            log.line(f"Trial {json.dumps(kept)}")
         try:
             while (trial := leader(self._study.begin)) is not None:
                 trial = self._run_trial(trial)
