@@ -26,7 +26,7 @@ from sagemaker_dogbreed.container.environment import CHECKPOINTS_BY_JOB
 from sagemaker_dogbreed.drafts import data_channels
 from sagemaker_dogbreed.requests.names import is_tuning_job_name, unique_name
 from sagemaker_dogbreed.requests.training_job import TrainingLocations, create_training_job
-from sagemaker_dogbreed.requests.tuning_job import create_tuning_job
+from sagemaker_dogbreed.requests.tuning_job import create_single_job_tuning, create_tuning_job
 
 SERVICE = botocore.session.Session().get_service_model("sagemaker")
 LOCATIONS = TrainingLocations(
@@ -255,13 +255,47 @@ def test_what_ends_a_search_is_told():
             TrainingSpec(tags={f"b{n}": "" for n in range(23)}),
             "45 entries together",
         ),
+        (
+            TuningSpec(execution="single_job"),
+            TrainingSpec(network=NetworkSpec(isolation=True), weights="none", finetune="full"),
+            "isolation prevents that: give training.image_uri",
+        ),
     ],
-    ids=["debugger", "profiler", "epochs", "tags"],
+    ids=["debugger", "profiler", "epochs", "tags", "isolation"],
 )
 def test_what_trials_cannot_have_is_refused_by_name(tuning, training, words):
     """The message names the field and the way out."""
     with pytest.raises(SpecError, match=words):
         _request(tuning, training)
+
+
+def test_one_job_has_the_search_as_a_hyperparameter():
+    """It is the training's request, less what is searched, and the search whole."""
+    tuning = TuningSpec(execution="single_job", max_jobs=20, target_value=0.5, tags={"purpose": "learning"})
+    training = TrainingSpec(compute=ComputeSpec(spot=True), tags={"team": "dogs"})
+    request = create_single_job_tuning(tuning, training, "dogs", LOCATIONS, ORIGIN)
+    _check("CreateTrainingJob", request)
+    values = request["HyperParameters"]
+    assert hparams.read_tuning(values["tuning"]) == _config(
+        **{**attrs.asdict(tuning, recurse=False), "execution": "service"}
+    )
+    alone = create_training_job(training, "dogs", LOCATIONS, ORIGIN)
+    searched = {"learning_rate", "batch_size"}
+    assert set(alone["HyperParameters"]) - set(values) == searched
+    assert set(values) - set(alone["HyperParameters"]) == {"tuning"}
+    assert {name: value for name, value in request.items() if name not in {"HyperParameters", "Tags"}} == {
+        name: value for name, value in alone.items() if name not in {"HyperParameters", "Tags"}
+    }
+    told = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+    assert (told["team"], told["purpose"]) == ("dogs", "learning")
+
+
+def test_a_search_too_long_for_a_hyperparameter_is_refused():
+    """SageMaker's hyperparameters have 2,500 characters at most."""
+    many = CategoricalRange(values=[f"backbone_of_a_very_long_name_{n:02}" * 3 for n in range(30)])
+    tuning = TuningSpec(execution="single_job", ranges={"backbone": many})
+    with pytest.raises(SpecError, match="execution: service"):
+        create_single_job_tuning(tuning, TrainingSpec(), "dogs", LOCATIONS, ORIGIN)
 
 
 @given(st.text(max_size=80))

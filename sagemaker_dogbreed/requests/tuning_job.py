@@ -89,11 +89,18 @@ def check_trials(tuning: TuningSpec, training: TrainingSpec) -> None:
     """Check that a search and a training go together.
 
     Raises:
-        SpecError: The training has AWS's rules or profiler, which tuning has not; Hyperband would begin
-            to stop trials after their last epoch; there are too many tags.
+        SpecError: The training has AWS's rules or profiler, which tuning has not; a single job could not
+            install what it needs; Hyperband would begin to stop trials after their last epoch; there are
+            too many tags.
     """
     if tuning.strategy == "Hyperband":
         _hyperband(tuning, training)
+    isolated = training.network is not None and training.network.isolation
+    if tuning.execution == "single_job" and isolated and training.image_uri is None:
+        raise SpecError(
+            "tuning.execution: single_job installs Optuna when the job starts, and training.network.isolation "
+            "prevents that: give training.image_uri of an image that has it, or use execution: service"
+        )
     if len({*training.tags, *tuning.tags}) > _MOST_TAGS:
         raise SpecError(f"training.tags and tuning.tags may have {_MOST_TAGS} entries together at most")
     asked = {"debugger": training.debugger, "profiler": training.profiler}
