@@ -87,7 +87,7 @@ def trainings(place: Place, rounds: int, engines: Sequence[str]) -> Iterator[str
 
 
 def _row(name: str, cost: Cost, base: Cost | None = None) -> str:
-    ratios = ["", ""] if base is None else [f"{a / b:,.0f} x" for a, b in zip(base, cost, strict=True)]
+    ratios = ["", ""] if base is None else [f"{a / b:,.1f} x" for a, b in zip(base, cost, strict=True)]
     return f"| {name} | {cost.seconds:,.1f} | {cost.core_seconds:,.1f} | {ratios[0]} | {ratios[1]} |"
 
 
