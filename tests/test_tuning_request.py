@@ -258,7 +258,7 @@ def test_what_ends_a_search_is_told():
         (
             TuningSpec(execution="single_job"),
             TrainingSpec(network=NetworkSpec(isolation=True), weights="none", finetune="full"),
-            "isolation prevents that: give training.image_uri",
+            "isolation prevents: give training.image_uri",
         ),
     ],
     ids=["debugger", "profiler", "epochs", "tags", "isolation"],

@@ -98,8 +98,8 @@ def check_trials(tuning: TuningSpec, training: TrainingSpec) -> None:
     isolated = training.network is not None and training.network.isolation
     if tuning.execution == "single_job" and isolated and training.image_uri is None:
         raise SpecError(
-            "tuning.execution: single_job installs Optuna when the job starts, and training.network.isolation "
-            "prevents that: give training.image_uri of an image that has it, or use execution: service"
+            "tuning.execution: single_job installs Optuna at its start, which training.network.isolation "
+            "prevents: give training.image_uri of an image that has it, or use execution: service"
         )
     if len({*training.tags, *tuning.tags}) > _MOST_TAGS:
         raise SpecError(f"training.tags and tuning.tags may have {_MOST_TAGS} entries together at most")
