@@ -69,9 +69,14 @@ def typing(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Time the upload of a data set against the usual tools (``-- --files 200 --rounds 1`` for a look)."""
-    install(session, "aws", groups=("bench",))
-    session.run("python", "benchmarks/sync.py", *session.posargs)
+    """Time uploads against the usual tools, and training and tuning against the reference project's way.
+
+    With ``-- sync``, ``-- training`` or ``-- recipe`` and arguments, only that: ``-- training --look``.
+    """
+    install(session, "aws", "local", "openvino", groups=("bench",))
+    name, *arguments = session.posargs or ("",)
+    for benchmark in (name,) if name else ("sync", "training", "recipe"):
+        session.run("python", f"benchmarks/{benchmark}.py", *arguments)
 
 
 @nox.session(default=False)
