@@ -43,7 +43,12 @@ RECIPES: dict[str, dict[str, Any]] = {
     "reference, with patience": {**_REFERENCE_RECIPE, "patience": 5},
     "reference recipe, normalised pixels": _REFERENCE_RECIPE,
     "default": {},
-}
+    "linear": {"head": "linear"},
+    "adamw, cosine, dropout": {
+        "optimizer": "adamw", "weight_decay": 0.1, "schedule": "cosine", "warmup": 0.1, "dropout": 0.5,
+        "head_units": 256,
+    },
+}  # fmt: skip
 
 
 class Result(NamedTuple):
