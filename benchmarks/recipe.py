@@ -1,7 +1,6 @@
 """What recipes for a head on a frozen backbone make of the same photographs, measured on the test split.
 
-``recipe.py IMAGES WEIGHTS CACHE [--recipe NAME]... [--seeds 5]``: IMAGES has the folders train, valid and
-test, WEIGHTS is a file of the backbone's weights, and CACHE keeps its features from one run to the next.
+The images' folder has the folders train, valid and test; the cache keeps features from one run to the next.
 Every recipe is trained by the library's own loop once a seed, which draws the head's first weights and the
 order of the images; the table gives mean and standard deviation over the seeds.
 """
@@ -9,6 +8,7 @@ order of the images; the table gives mean and standard deviation over the seeds.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
@@ -40,13 +40,11 @@ _REFERENCE_RECIPE = {
 }  # fmt: skip
 RECIPES: dict[str, dict[str, Any]] = {
     REFERENCE: _REFERENCE_RECIPE,
-    "reference, with patience": {**_REFERENCE_RECIPE, "patience": 5},
     "reference recipe, normalised pixels": _REFERENCE_RECIPE,
     "default": {},
-    "linear": {"head": "linear"},
-    "adamw, cosine, dropout": {
-        "optimizer": "adamw", "weight_decay": 0.1, "schedule": "cosine", "warmup": 0.1, "dropout": 0.5,
-        "head_units": 256,
+    "mlp, adamw, cosine, dropout": {
+        "head": "mlp", "head_units": 256, "optimizer": "adamw", "weight_decay": 0.1, "schedule": "cosine",
+        "warmup": 0.1, "dropout": 0.5,
     },
 }  # fmt: skip
 
@@ -63,7 +61,7 @@ class Result(NamedTuple):
 def preprocessing(backbone: str, recipe: str) -> Preprocessing:
     """Return what a recipe does to images: the reference scales them to the size, and does not normalise."""
     ours = Preprocessing.for_backbone(backbone)
-    if recipe not in {REFERENCE, "reference, with patience"}:
+    if recipe != REFERENCE:
         return ours
     size = ours.image_size
     return Preprocessing(
@@ -137,20 +135,20 @@ def row(name: str, results: list[Result]) -> str:
 def main() -> None:
     """Train all recipes and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("images", type=Path)
-    parser.add_argument("weights", type=Path)
-    parser.add_argument("cache", type=Path)
+    shared = Path(os.environ.get("SAGEMAKER_DOGBREED_TEST_DATA", Path(__file__).parents[2] / "shared"))
+    parser.add_argument("--images", type=Path, default=shared / "dogs" / "stanford120")
+    parser.add_argument("--weights", type=Path, help="default: MobileNetV2's of the test data")
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "recipe-features")
     parser.add_argument("--backbone", default="mobilenet_v2")
     parser.add_argument("--recipe", action="append", choices=sorted(RECIPES))
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
+    weights = options.weights or next((shared / "weights").glob("mobilenet_v2-*.pth"))
     print("| recipe | test loss | test top-1 | epochs | seconds |\n|---|---|---|---|---|", flush=True)
     for name in options.recipe or RECIPES:
         with log.muted():
             transform = preprocessing(options.backbone, name)
-            splits, fixed = features(
-                options.images, options.weights, options.backbone, transform, options.cache
-            )
+            splits, fixed = features(options.images, weights, options.backbone, transform, options.cache)
         seeds = range(options.seeds)
         wanted = [Hyperparameters(**{**RECIPES[name], **fixed, "seed": seed}) for seed in seeds]
         print(row(name, [train(splits, hyperparameters) for hyperparameters in wanted]), flush=True)

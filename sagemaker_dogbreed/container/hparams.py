@@ -54,7 +54,7 @@ class Hyperparameters:
         choices=("imagenet", "channel", "none"),
     )
     head: str = _hyperparameter(
-        "mlp", "mlp: Linear, ReLU, Linear; linear: one Linear layer", choices=("mlp", "linear")
+        "linear", "linear: one Linear layer; mlp: Linear, ReLU, Linear", choices=("linear", "mlp")
     )
     head_units: int = _hyperparameter(128, "units of the mlp head's hidden layer", minimum=1, maximum=65536)
     dropout: float = _hyperparameter(

@@ -123,9 +123,9 @@ class TrainingSpec:
     profiler: ProfilerSpec | None = spec("system monitoring", ProfilerSpec, default=None)
 
     def __attrs_post_init__(self) -> None:
-        if self.weights == "none" and self.finetune == "head":
+        if self.weights == "none" and self.finetune != "full":
             raise SpecError(
-                "weights: none with finetune: head would train a head on a random, frozen backbone; "
+                f"weights: none with finetune: {self.finetune} would train on a random, frozen backbone; "
                 "use finetune: full, or pretrained weights"
             )
         if self.weights == "imagenet" and self.network is not None and self.network.isolation:

@@ -20,7 +20,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny artifact, as training writes it."""
     folder = tmp_path_factory.mktemp("model")
     hyperparameters = Hyperparameters(
-        backbone="shufflenet_v2_x0_5", weights="none", finetune="full", head_units=8
+        backbone="shufflenet_v2_x0_5", weights="none", finetune="full", head="mlp", head_units=8
     )
     torch.manual_seed(0)
     artifact.save(

@@ -137,7 +137,7 @@ def test_a_card_that_is_none(tmp_path, content, message):
         ({"backbone": "resnet"}, "did you mean"),
         ({"backbone": ["resnet18"]}, "backbone must be a text"),
         ({"backbone": "shufflenet_v2_x0_5"}, "does not fit model.json"),
-        ({"head": "deep"}, "head must be one of mlp, linear"),
+        ({"head": "deep"}, "head must be one of linear, mlp"),
         ({"head": "linear"}, "does not fit model.json"),
         ({"head_units": "128"}, "head_units must be a whole number"),
         ({"head_units": 64}, "does not fit model.json"),

@@ -407,7 +407,7 @@ def test_settings_are_read() -> None:
 def test_trained_artifact_is_served(tmp_path: Path) -> None:
     """An artifact as training writes it loads and answers with its own class names."""
     hyperparameters = Hyperparameters(
-        backbone="shufflenet_v2_x0_5", weights="none", finetune="full", head_units=8
+        backbone="shufflenet_v2_x0_5", weights="none", finetune="full", head="mlp", head_units=8
     )
     torch.manual_seed(0)
     module = build(hyperparameters, 4, 64)

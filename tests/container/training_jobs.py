@@ -19,7 +19,7 @@ from sagemaker_dogbreed.container.model import Classifier, build
 
 CLASSES = ("blue", "green", "red")
 QUICK = {
-    "backbone": "squeezenet1_1", "weights": "none", "finetune": "full", "image_size": 32,
+    "backbone": "squeezenet1_1", "weights": "none", "finetune": "full", "image_size": 32, "head": "mlp",
     "epochs": 2, "batch_size": 4, "learning_rate": 0.0003, "num_workers": 0,
 }  # fmt: skip
 """Hyperparameters of a training that takes a second."""
