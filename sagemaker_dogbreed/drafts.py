@@ -51,7 +51,7 @@ class Drafts:
         channels: Mapping[str, Channel],
         source_archive_uri: str,
         dataset_version: str,
-        resume_from: str | None = None,
+        checkpoint_uri: str | None = None,
     ) -> dict[str, Any]:
         """Return the CreateTrainingJob request of a spec.
 
@@ -61,14 +61,17 @@ class Drafts:
             channels: The job's data, and weights where they come from a file.
             source_archive_uri: ``s3://`` URI of the code.
             dataset_version: The version of the data set that the channels hold.
-            resume_from: Name of the job whose checkpoints are continued.
+            checkpoint_uri: Where its checkpoints are, of the job that it goes on from; default: a prefix of
+                its own.
 
         Raises:
             SpecError: The spec asks for a rule that AWS does not have.
             ImageUriError: AWS has no image as the spec asks for.
             AccountError: Role or bucket cannot be had.
         """
-        locations = self._locations(spec, resume_from or job_name, channels, source_archive_uri)
+        locations = self._locations(
+            spec, checkpoint_uri or self.checkpoint_uri(job_name), channels, source_archive_uri
+        )
         ends = self.clock() + dt.timedelta(seconds=spec.compute.longest_wait_seconds)
         origin = Origin(
             run=job_name, spec_hash=spec_hash(spec), expires=ends, dataset_version=dataset_version
@@ -84,7 +87,7 @@ class Drafts:
         channels: Mapping[str, Channel],
         source_archive_uri: str,
         dataset_version: str,
-        resume_from: str | None = None,
+        checkpoint_uri: str | None = None,
     ) -> dict[str, Any]:
         """Return the request of a search: CreateHyperParameterTuningJob, or CreateTrainingJob for one job.
 
@@ -96,7 +99,9 @@ class Drafts:
             AccountError: Role or bucket cannot be had.
         """
         check_trials(tuning, training)
-        locations = self._locations(training, resume_from or job_name, channels, source_archive_uri)
+        locations = self._locations(
+            training, checkpoint_uri or self.checkpoint_uri(job_name), channels, source_archive_uri
+        )
         longest = training.compute.longest_wait_seconds * tuning.jobs_at_most
         ends = self.clock() + dt.timedelta(seconds=tuning.max_runtime_seconds or longest)
         mark = spec_hash(tuning)
@@ -105,7 +110,11 @@ class Drafts:
         return create(tuning, training, job_name, locations, origin)
 
     def _locations(
-        self, spec: TrainingSpec, name: str, channels: Mapping[str, Channel], source_archive_uri: str
+        self,
+        spec: TrainingSpec,
+        checkpoint_uri: str,
+        channels: Mapping[str, Channel],
+        source_archive_uri: str,
     ) -> TrainingLocations:
         return TrainingLocations(
             role=self.defaults.role,
@@ -113,7 +122,7 @@ class Drafts:
             source_archive_uri=source_archive_uri,
             channels=channels,
             output_uri=f"s3://{self.defaults.bucket}/jobs",
-            checkpoint_uri=self.checkpoint_uri(name),
+            checkpoint_uri=checkpoint_uri,
             rule_image_uri=self.defaults.rule_image() if wants_rules(spec) else None,
         )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_dogbreed.container import hparams
+from sagemaker_dogbreed.container.resumption import free_to_change
 from sagemaker_dogbreed.errors import (
     EndpointError,
     JobError,
@@ -18,7 +19,9 @@ from sagemaker_dogbreed.errors import (
 )
 from sagemaker_dogbreed.jobs.calls import explain
 from sagemaker_dogbreed.jobs.trouble import AWS_ERRORS, kind_of
+from sagemaker_dogbreed.requests.tuning_job import tuning_config
 from sagemaker_dogbreed.specs.training import TrainingSpec
+from sagemaker_dogbreed.specs.tuning import TuningSpec
 from sagemaker_dogbreed.store.interface import Store
 
 WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
@@ -84,7 +87,12 @@ def check_backbone(spec: TrainingSpec) -> None:
 
 
 def check_resumption(
-    spec: TrainingSpec, store: Store, checkpoint_uri: str, job_name: str, earlier: Mapping[str, str]
+    spec: TrainingSpec,
+    store: Store,
+    checkpoint_uri: str,
+    job_name: str,
+    earlier: Mapping[str, str],
+    tuning: TuningSpec | None = None,
 ) -> None:
     """Check that an earlier job left checkpoints to go on from, and was of the same spec.
 
@@ -94,15 +102,24 @@ def check_resumption(
         checkpoint_uri: Their prefix.
         job_name: The earlier job's name.
         earlier: Its hyperparameters.
+        tuning: The search, of a job that runs all trials.
 
     Raises:
         JobError: There are none, or they would not fit.
     """
     asked = spec.hyperparameters.to_strings()
+    free = free_to_change(asked)
+    if tuning is not None:
+        free = (free - {"epochs", "patience"}) | set(tuning.ranges)
+        if not _same_search(earlier.get(hparams.TUNING, ""), tuning, spec):
+            raise JobError(
+                f"training job {job_name!r} ran another search, or none: objective, ranges, strategy, seed, "
+                "early stopping must be the same to go on from its trials; only how many there are may change"
+            )
     changed = [
-        f"{name} (was {earlier[name]}, is {asked.get(name, 'not given')})"
+        f"{name} (was {earlier.get(name, 'not given')}, is {asked.get(name, 'not given')})"
         for name in hparams.names()
-        if name not in hparams.FREE_TO_CHANGE and name in earlier and earlier[name] != asked.get(name)
+        if name not in free and earlier.get(name) != asked.get(name)
     ]
     if changed:
         raise JobError(
@@ -114,6 +131,16 @@ def check_resumption(
             f"training job {job_name!r} left no checkpoints to resume from at {checkpoint_uri}; "
             "leave resume_from out to start from the beginning"
         )
+
+
+def _same_search(earlier: str, tuning: TuningSpec, spec: TrainingSpec) -> bool:
+    limits = ("ResourceLimits", "TuningJobCompletionCriteria")
+    try:
+        found = hparams.read_tuning(earlier)
+    except ValueError:
+        return False
+    asked = tuning_config(tuning, spec)
+    return all(found.get(name) == asked.get(name) for name in {*found, *asked} - set(limits))
 
 
 def check_endpoint_name(sagemaker: Any, name: str) -> None:

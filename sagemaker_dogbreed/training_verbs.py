@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from sagemaker_dogbreed import staging
 from sagemaker_dogbreed.account_verbs import AccountVerbs
 from sagemaker_dogbreed.aws.spending.costs import check_budget
 from sagemaker_dogbreed.clients import Clients
-from sagemaker_dogbreed.container.hparams import RATE_TEST, SUGGESTION, TUNING
+from sagemaker_dogbreed.container.hparams import RATE_TEST, SUGGESTION
 from sagemaker_dogbreed.data.versions.dataset import Dataset
 from sagemaker_dogbreed.drafts import Drafts, data_channels
 from sagemaker_dogbreed.errors import JobError, SpecError
@@ -55,7 +54,7 @@ class TrainingVerbs(AccountVerbs):
             training: What every trial has in common.
             dataset: What to train on.
             resume_from: Name of an earlier ``execution: single_job`` of the same search, training and data
-                set whose trials are kept; default: start from the beginning.
+                set whose trials are kept (there may be more of them); default: start from the beginning.
             max_cost: USD that the trials' instances may cost at most, all their time used up.
 
         Raises:
@@ -84,13 +83,11 @@ class TrainingVerbs(AccountVerbs):
             channels=channels,
             source_archive_uri=staging.upload_source(self.store, self.place.bucket, *requirements),
             dataset_version=dataset.version,
-            resume_from=resume_from,
+            checkpoint_uri=None if resume_from is None else self._resumed(training, resume_from, tuning),
         )
         if not in_one:
             submit_tuning(self.clients.sagemaker, request, sleep=self.poller.sleep)
             return TuningJob(name, self.clients, self.poller)
-        if resume_from is not None:
-            self._check_search(resume_from, request)
         submit(self.clients.sagemaker, request, sleep=self.poller.sleep)
         return SingleJobTuning(name, self.clients, self.poller)
 
@@ -139,10 +136,7 @@ class TrainingVerbs(AccountVerbs):
         self._check(spec)
         if max_cost is not None:
             check_budget(self.costs(training=spec), max_cost)
-        if resume_from is not None:
-            earlier = self.training_job(resume_from).describe().get("HyperParameters", {})
-            uri = self.drafts.checkpoint_uri(resume_from)
-            check_resumption(spec, self.store, uri, resume_from, earlier)
+        checkpoint_uri = None if resume_from is None else self._resumed(spec, resume_from)
         name = unique_name(spec.name or "dogbreed")
         channels = self._channels(spec, dataset, name)
         request = self.drafts.training_job(
@@ -151,7 +145,7 @@ class TrainingVerbs(AccountVerbs):
             channels=channels,
             source_archive_uri=staging.upload_source(self.store, self.place.bucket),
             dataset_version=dataset.version,
-            resume_from=resume_from,
+            checkpoint_uri=checkpoint_uri,
         )
         request["HyperParameters"] |= more
         submit(self.clients.sagemaker, request, sleep=self.poller.sleep)
@@ -200,13 +194,17 @@ class TrainingVerbs(AccountVerbs):
         check_training(spec, self.store, runs_aws_rules=self.place.runs_aws_rules)
         self.place.check_specs(training=spec)
 
-    def _check_search(self, resume_from: str, request: Mapping[str, Any]) -> None:
-        """Raise JobError unless an earlier job ran the same search."""
-        earlier = self.training_job(resume_from).describe().get("HyperParameters", {})
-        if earlier.get(TUNING) != request["HyperParameters"][TUNING]:
-            raise JobError(
-                f"training job {resume_from!r} ran another search, or none: its trials cannot be gone on from"
-            )
+    def _resumed(self, spec: TrainingSpec, resume_from: str, tuning: TuningSpec | None = None) -> str:
+        """Return where the checkpoints are that an earlier job left, or went on from itself.
+
+        Raises:
+            JobError: There are none, or they would not fit.
+        """
+        earlier = self.training_job(resume_from).describe()
+        own = self.drafts.checkpoint_uri(resume_from)
+        uri: str = (earlier.get("CheckpointConfig") or {}).get("S3Uri") or own
+        check_resumption(spec, self.store, uri, resume_from, earlier.get("HyperParameters") or {}, tuning)
+        return uri
 
     def _channels(self, spec: TrainingSpec, dataset: Dataset, job_name: str) -> Mapping[str, Channel]:
         """Return the channels of a job, with its weights, and features, where it can read them."""

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from sagemaker_dogbreed.container import log
-from sagemaker_dogbreed.container.hparams import FREE_TO_CHANGE
+from sagemaker_dogbreed.container.resumption import free_to_change
 
 _KEPT = 2
 _NAME = re.compile(r"checkpoint-(\d+)-([0-9a-f]{16})\.pt")
@@ -53,7 +53,7 @@ class CheckpointStore:
 
     def __init__(self, folder: Path, configuration: Mapping[str, Any]) -> None:
         self.folder = folder
-        free = FREE_TO_CHANGE - ({"epochs"} if _is_scheduled(configuration) else set())
+        free = free_to_change(configuration)
         self.configuration = {name: value for name, value in configuration.items() if name not in free}
 
     def save(self, checkpoint: Checkpoint) -> None:
@@ -121,13 +121,6 @@ class CheckpointStore:
                 f"{path} was written by a training with another configuration: {changes}. Use the same "
                 "configuration to go on from it, or another (or an empty) checkpoint location to begin anew"
             )
-
-
-def _is_scheduled(configuration: Mapping[str, Any]) -> bool:
-    """Return whether the learning rates of an epoch depend on how many there are to be."""
-    return (
-        configuration.get("schedule", "constant") != "constant" or float(configuration.get("warmup", 0)) > 0
-    )
 
 
 def _digest(path: Path) -> str:

@@ -27,9 +27,6 @@ def _hyperparameter(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-FREE_TO_CHANGE = frozenset({"epochs", "num_workers", "patience", "compile"})
-"""What may change from one run to the next without changing what an epoch computes."""
-
 TUNING = "tuning"
 """Name of the hyperparameter with which one training job runs a whole tuning; see ``tuning_text``."""
 

@@ -51,7 +51,7 @@ def create_tuning_job(
     definition["Environment"] = {**request["Environment"], CHECKPOINTS_BY_JOB: "1"}
     return {
         "HyperParameterTuningJobName": job_name,
-        "HyperParameterTuningJobConfig": _config(tuning, training),
+        "HyperParameterTuningJobConfig": tuning_config(tuning, training),
         "TrainingJobDefinition": definition,
         **_warm_start(tuning),
         "Tags": origin.tags({**training.tags, **tuning.tags}),
@@ -71,7 +71,7 @@ def create_single_job_tuning(
     """
     check_trials(tuning, training)
     request = create_training_job(training, job_name, locations, origin)
-    search = tuning_text(_config(tuning, training))
+    search = tuning_text(tuning_config(tuning, training))
     if len(search) > _LONGEST_VALUE or "'" in search:
         raise SpecError(
             f"tuning.ranges: as a hyperparameter of one job the search has {len(search):,} characters, of "
@@ -112,7 +112,8 @@ def check_trials(tuning: TuningSpec, training: TrainingSpec) -> None:
             )
 
 
-def _config(tuning: TuningSpec, training: TrainingSpec) -> dict[str, Any]:
+def tuning_config(tuning: TuningSpec, training: TrainingSpec) -> dict[str, Any]:
+    """Return the HyperParameterTuningJobConfig of a search over trainings."""
     limits = {"MaxParallelTrainingJobs": tuning.jobs_at_a_time}
     if tuning.strategy != "Grid":  # whose number of jobs follows from its values
         limits["MaxNumberOfTrainingJobs"] = tuning.max_jobs

@@ -6,6 +6,7 @@ import json
 import tarfile
 import time
 
+import attrs
 import pytest
 import torch
 from torchvision import models
@@ -60,6 +61,13 @@ def test_a_search_in_one_job_on_this_machine(tmp_path, photos, head):
     more = session.tune(SEARCH, head, dataset, resume_from=search.name).wait(240, progress=False)
     assert [trial.value for trial in more.results] == [trial.value for trial in results]
     assert not [line for line in more.job.logs() if line.startswith("Passing")]
+    third = attrs.evolve(SEARCH, max_jobs=4)
+    last = session.tune(third, head, dataset, resume_from=more.name).wait(240, progress=False)
+    assert [trial.value for trial in last.results][:3] == [trial.value for trial in results]
+    assert len(last.results) == 4
+    for changed in (attrs.evolve(head, epochs=3), attrs.evolve(head, image_size=48)):
+        with pytest.raises(sdb.JobError, match="of another spec"):
+            session.tune(SEARCH, changed, dataset, resume_from=search.name)
     with pytest.raises(sdb.JobError, match="another search"):
         session.tune(sdb.TuningSpec(execution="single_job"), head, dataset, resume_from=search.name)
 

@@ -51,6 +51,8 @@ class BackbonePass:
         self._backbone, self._wanted, self._device, self._threads = backbone, wanted, device, threads
         self._auto = device.type == "cpu" and images >= _MANY_IMAGES and _openvino() is not None
         self._run: Run | None = None
+        if wanted.precision == "bf16" and not gains_by_bfloat16(device):
+            log.line("This processor does not compute in bfloat16: images pass the backbone in float32")
         if wanted.engine == "openvino" and _openvino() is None:
             raise EngineError(
                 "engine: openvino needs the package openvino, which is not installed here; use engine: auto"
@@ -90,10 +92,7 @@ class BackbonePass:
         ways: list[tuple[str, Callable[[torch.Tensor], Run]]] = []
         if wanted.engine == "openvino" or (wanted.engine == "auto" and self._auto):
             ways.append(("OpenVINO", self._with_openvino))
-        reduced = wanted.precision == "bf16" or (
-            wanted.precision == "auto" and gains_by_bfloat16(self._device)
-        )
-        if reduced:
+        if wanted.precision != "fp32" and gains_by_bfloat16(self._device):
             ways.append(("torch, bfloat16", lambda _: self._with_torch(torch.bfloat16)))
         return [*ways, ("torch, float32", lambda _: self._with_torch(torch.float32))]
 

@@ -176,26 +176,29 @@ def test_the_pass_yields_what_the_backbone_yields(network, count):
     assert torch.allclose(features, network(images), atol=1e-5)
 
 
-class Wrong(nn.Module):
-    """A network that differs where it runs in reduced precision."""
+class WrongEngine:
+    """Stands for OpenVINO, with features of its own."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.tensor([1.0, -2.0, 3.0]))
+    def convert_model(self, *_: object, **__: object) -> None:
+        """Convert nothing."""
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return features."""
-        features = images.mean(dim=(2, 3)) * self.weight
-        return features if images.dtype == torch.float32 else features.flip(1)
+    def Core(self) -> WrongEngine:  # noqa: N802 - OpenVINO's name
+        """Return what compiles."""
+        return self
+
+    def compile_model(self, *_: object) -> object:
+        """Return a model with wrong features."""
+        return lambda images: [np.tile([1.0, -1.0, 1.0, -1.0], (len(images), 1))]
 
 
-def test_other_features_are_not_accepted_for_speed(capsys):
+def test_other_features_are_not_accepted_for_speed(monkeypatch, capsys):
     """A faster way whose features differ from the backbone's is not used, and the log says so."""
-    network, images = Wrong().eval().requires_grad_(False), torch.rand(8, 3, 4, 4)
-    wanted = Hyperparameters(engine="torch", precision="bf16")
+    monkeypatch.setitem(sys.modules, "openvino", WrongEngine())
+    network, images = normalized(), torch.rand(8, 3, 16, 16)
+    wanted = Hyperparameters(engine="openvino")
     features = BackbonePass(network, wanted, torch.device("cpu"), threads=1, images=8)(images)
-    assert torch.allclose(features, network(images))
-    assert "bfloat16 yields other features" in capsys.readouterr().out
+    assert torch.allclose(features, network(images), atol=1e-5)
+    assert "OpenVINO yields other features" in capsys.readouterr().out
 
 
 def test_an_engine_that_is_not_there_is_named(monkeypatch):
