@@ -30,6 +30,9 @@ from sagemaker_dogbreed.store.interface import Store
 from sagemaker_dogbreed.store.location import parse_s3_uri
 
 
+_SHORT = 80
+
+
 class TrainingVerbs(AccountVerbs):
     """What a session can have trained."""
 
@@ -232,4 +235,6 @@ def expect(value: object, kind: type, verb: str) -> None:
     """Raise SpecError unless what a verb was given is of a kind."""
     if not isinstance(value, kind):
         hint = " (a finished job has one: job.model)" if kind is ModelArtifact else ""
-        raise SpecError(f"{verb} takes a {kind.__name__}{hint}, got {value!r}")
+        text = repr(value)
+        got = text if len(text) <= _SHORT else f"a {type(value).__name__}"
+        raise SpecError(f"{verb} takes a {kind.__name__}{hint}, got {got}")

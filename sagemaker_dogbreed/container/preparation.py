@@ -141,6 +141,8 @@ def prepare(job: Job, hyperparameters: Hyperparameters) -> Prepared:
     classifier.to(job.device).to(memory_format=torch.channels_last)
     on_features = classifier.frozen and hyperparameters.feature_cache == "on"
     splits: Mapping[str, Examples] = images
+    if hyperparameters.views > 1 and not (on_features and hyperparameters.augmentation != "none"):
+        log.line("views has no effect here: it is for the features of images that augmentation changes")
     if on_features:
         ranks.together(classifier, on_features=True)  # rank 0's weights, for all
         splits = Extraction(

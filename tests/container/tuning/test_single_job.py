@@ -7,6 +7,7 @@ import signal
 
 import pytest
 import torch
+from rank_processes import RankProcesses, run_training
 from training_jobs import Job, arguments, save_backbone
 
 from sagemaker_dogbreed import packaging
@@ -205,6 +206,19 @@ def test_what_was_cut_off_goes_on(job, tmp_path, monkeypatch):
     assert names == [f"squares-1-{number:03}" for number in (1, 2, 3, 4)]
     told = [[(trial["hyperparameters"], trial["value"]) for trial in trials(each)] for each in (whole, job)]
     assert told[0] == told[1]
+
+
+def test_several_processes_run_the_trials_that_one_runs(job, tmp_path, monkeypatch):
+    """Processes that train together agree on the trials, and on the best of them."""
+    alone = Job(tmp_path / "alone")
+    alone.channels["weights"] = job.channels["weights"]
+    assert run(alone, monkeypatch, config()) == 0
+    argv = arguments(**HEAD, tuning=tuning_text(config()))
+    ranks = RankProcesses(tmp_path / "ranks", run_training, argv, environ=job.environ, count=2)
+    assert ranks.wait() == [0, 0], ranks.errors(0)
+    for one, other in zip(trials(alone), trials(job), strict=True):
+        assert other["hyperparameters"] == one["hyperparameters"]
+        assert other["metrics"] == pytest.approx(one["metrics"], rel=1e-3)
 
 
 def test_a_request_to_stop_keeps_the_best_so_far(job, tmp_path):
