@@ -29,7 +29,6 @@ from sagemaker_dogbreed.specs.tuning import TuningSpec
 from sagemaker_dogbreed.store.interface import Store
 from sagemaker_dogbreed.store.location import parse_s3_uri
 
-
 _SHORT = 80
 
 
