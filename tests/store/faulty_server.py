@@ -149,11 +149,11 @@ def serve() -> Iterator[FaultyServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that hang up are the point
-    handler.state = FaultyServer(f"http://127.0.0.1:{server.server_port}")  # type: ignore[attr-defined]  # ours
+    handler.state = FaultyServer(f"http://127.0.0.1:{server.server_port}")  # type: ignore[attr-defined]  # set on this class alone
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield handler.state  # type: ignore[attr-defined]  # ours
+        yield handler.state  # type: ignore[attr-defined]  # set on this class alone
     finally:
         server.shutdown()
         thread.join()
