@@ -1,0 +1,1 @@
+"""What a training is watched by: records of its steps and its machine, and rules that judge them."""

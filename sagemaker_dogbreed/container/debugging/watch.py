@@ -1,0 +1,151 @@
+"""Asks the rules about each record: live in the job, or afterwards from its files, with the same result."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sagemaker_dogbreed.container.debugging.history import History
+from sagemaker_dogbreed.container.debugging.records import Epoch, Phases, Record, Step, System, Tensors
+from sagemaker_dogbreed.container.debugging.rules import Rule
+
+SCAN_SECONDS = 60.0
+"""Between two looks of the profiler rules, as AWS has it."""
+
+_MOMENTS: dict[type[Any], str] = {Step: "step", Tensors: "tensors", Epoch: "epoch"}
+_LONGEST = 1024  # characters of StatusDetails, as the API has it
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RuleStatus:
+    """What a rule has found.
+
+    Attributes:
+        status: ``InProgress``, ``NoIssuesFound``, ``IssuesFound`` or ``Error`` (the rule itself failed).
+        details: The finding that came last, or the rule's error.
+        violations: How often the rule found something.
+        looks: How often it was asked.
+        first_step: Training step of the first finding.
+        time: Of the last change, seconds since the epoch.
+    """
+
+    name: str
+    status: str = "InProgress"
+    details: str = ""
+    violations: int = 0
+    looks: int = 0
+    first_step: int | None = None
+    time: float = 0.0
+
+
+class RuleWatch:
+    """Rules, the history they judge, and what they have found."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        """Watch by rules, which differ in their names."""
+        self.history = History()
+        self._rules = {rule.name: rule for rule in rules}
+        self._statuses = {rule.name: RuleStatus(name=rule.name) for rule in rules}
+        self._next_scan: float | None = None
+        self._stopped_by: str | None = None
+        self._lock = threading.Lock()  # the system is measured in a thread of its own
+
+    @classmethod
+    def replayed(cls, rules: Sequence[Rule], records: Iterable[Record]) -> RuleWatch:
+        """Return what rules find in the records of a training that has ended."""
+        watch = cls(rules)
+        for record in records:
+            watch.see(record)
+        watch.finish()
+        return watch
+
+    @property
+    def stopped_by(self) -> RuleStatus | None:
+        """The status of the first rule that found something and is to stop the training, if any."""
+        return None if self._stopped_by is None else self._statuses[self._stopped_by]
+
+    def see(self, record: Record) -> bool:
+        """Add a record, ask the rules whose moment it is, and return whether one's status has changed."""
+        with self._lock:
+            self.history.add(record)
+            before = {name: status.status for name, status in self._statuses.items()}
+            moment = _MOMENTS.get(type(record))
+            if moment:
+                self._ask(moment, record.time)
+            elif isinstance(record, System | Phases):
+                if self._next_scan is None:
+                    self._next_scan = record.time + SCAN_SECONDS
+                elif record.time >= self._next_scan:
+                    self._next_scan = record.time + SCAN_SECONDS
+                    self._ask("profile", record.time)
+            return any(before[name] != status.status for name, status in self._statuses.items())
+
+    def finish(self) -> None:
+        """Ask all rules once more: nothing is to come."""
+        with self._lock:
+            ended = self._latest_time()
+            self._ask(None, ended)
+            for name, status in self._statuses.items():
+                if status.status == "InProgress":
+                    self._statuses[name] = dataclasses.replace(status, status="NoIssuesFound", time=ended)
+
+    def statuses(self, *, profiles: bool) -> list[RuleStatus]:
+        """Return what the training rules have found, or the profiler rules."""
+        return [self._statuses[name] for name, rule in self._rules.items() if rule.profiles == profiles]
+
+    def _ask(self, moment: str | None, time: float) -> None:
+        for name, rule in self._rules.items():
+            status = self._statuses[name]
+            if (moment is not None and rule.on != moment) or status.status == "Error":
+                continue
+            status = dataclasses.replace(status, looks=status.looks + 1)
+            try:
+                found = rule(self.history)
+            except Exception as error:  # a rule that fails is no reason for the training to fail
+                details = f"the rule failed: {type(error).__name__}: {error}"
+                status = dataclasses.replace(status, status="Error", details=details[:_LONGEST], time=time)
+            else:
+                if found:
+                    status = self._found(rule, status, found, time)
+            self._statuses[name] = status
+
+    def _found(self, rule: Rule, status: RuleStatus, found: str, time: float) -> RuleStatus:
+        if rule.stops and self._stopped_by is None:
+            self._stopped_by = rule.name
+        step = self.history.steps[-1].step if self.history.steps else 0
+        return dataclasses.replace(
+            status,
+            status="IssuesFound",
+            details=str(found)[:_LONGEST],
+            violations=status.violations + 1,
+            first_step=step if status.first_step is None else status.first_step,
+            time=time,
+        )
+
+    def _latest_time(self) -> float:
+        lists: tuple[Sequence[Record], ...] = (
+            self.history.steps,
+            self.history.epochs,
+            self.history.system,
+            self.history.phases,
+            self.history.spans,
+        )
+        return max((records[-1].time for records in lists if records), default=0.0)
+
+
+def evaluation_statuses(watch: RuleWatch) -> dict[str, list[dict[str, Any]]]:
+    """Return what was found as DescribeTrainingJob has it; times are seconds since the epoch."""
+    return {
+        f"{kind}RuleEvaluationStatuses": [
+            {
+                "RuleConfigurationName": status.name,
+                "RuleEvaluationStatus": status.status,
+                "StatusDetails": status.details,
+                "LastModifiedTime": status.time,
+            }
+            for status in watch.statuses(profiles=profiles)
+        ]
+        for kind, profiles in (("Debug", False), ("Profiler", True))
+    }
