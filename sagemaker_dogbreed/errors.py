@@ -16,6 +16,7 @@
     ├── PreflightError                  what was checked before spending is not in order; has the report
     ├── BudgetError                     what is asked may cost more than max_cost, or nobody can tell
     ├── StoreError                      an S3 location cannot be read or written
+    ├── RecordingError                  what was recorded of a job cannot be read
     ├── JobError
     │   ├── JobFailedError              the job ended as Failed; carries reason and last log lines
     │   ├── JobStoppedError             the job was stopped before it had a result
@@ -144,6 +145,10 @@ class BudgetError(DogbreedError):
 
 class StoreError(DogbreedError):
     """An S3 location cannot be read or written."""
+
+
+class RecordingError(DogbreedError):
+    """What was recorded of a job, here or by AWS, cannot be read; the message names the file."""
 
 
 class JobError(DogbreedError):
