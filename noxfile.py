@@ -34,7 +34,7 @@ def quickstart(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run every test; with ``-- PATH`` only some."""
-    install(session, "local", "aws", groups=("tests",))
+    install(session, "local", "aws", "debugger", groups=("tests",))
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
@@ -69,13 +69,14 @@ def typing(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Time uploads against the usual tools, and training and tuning against the reference project's way.
+    """Time uploads, training, tuning and debugging against the usual tools and the reference project's way.
 
-    With ``-- sync``, ``-- training`` or ``-- recipe`` and arguments, only that: ``-- training --look``.
+    With ``-- sync``, ``-- training``, ``-- recipe`` or ``-- debugging`` and arguments, only that:
+    ``-- training --look``.
     """
-    install(session, "aws", "local", "openvino", groups=("bench",))
+    install(session, "aws", "local", "openvino", "debugger", groups=("bench",))
     name, *arguments = session.posargs or ("",)
-    for benchmark in (name,) if name else ("sync", "training", "recipe"):
+    for benchmark in (name,) if name else ("sync", "training", "recipe", "debugging"):
         session.run("python", f"benchmarks/{benchmark}.py", *arguments)
 
 
