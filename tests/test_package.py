@@ -23,6 +23,8 @@ CONTAINER_MAY_IMPORT = {
     "openvino",
     "optuna",
     "PIL",
+    "psutil",
+    "pynvml",
     "requests",
     "urllib3",
     "safetensors",
