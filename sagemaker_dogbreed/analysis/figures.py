@@ -16,12 +16,21 @@ try:
     from matplotlib import style
     from matplotlib.figure import Figure
 except ImportError as error:
-    raise MissingExtraError("matplotlib", "reports", "drawing the results of tuning") from error
+    raise MissingExtraError("matplotlib", "reports", "drawing plots") from error
 
 # Okabe and Ito's colors, which people tell apart however they see color (https://jfly.uni-koeln.de/color/).
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
+ORANGE, SKY, PURPLE = "#E69F00", "#56B4E9", "#CC79A7"
 INK, GREY, FAINT = "#222831", "#6B7280", "#D9DDE3"
-_STYLE: Any = ["default", {"font.size": 11, "axes.spines.top": False, "axes.spines.right": False}]
+_STYLE: Any = [
+    "default",
+    {
+        "font.size": 11,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "svg.fonttype": "none",  # text that can be selected, searched and read aloud
+    },
+]
 WIDTH, _DPI = 8.0, 150  # inches, pixels an inch: 1,200 pixels, and still readable at half of that
 
 
