@@ -7,6 +7,7 @@ among all, and the others are NaN. https://github.com/awslabs/sagemaker-debugger
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import logging
 import math
@@ -40,8 +41,8 @@ def read_smdebug(folder: str | Path) -> History:
     _check(path)
     with _contained():
         try:
-            from smdebug import modes
-            from smdebug.trials import create_trial
+            modes = importlib.import_module("smdebug").modes
+            create_trial = importlib.import_module("smdebug.trials").create_trial
         except ImportError as error:
             raise MissingExtraError("smdebug", "debugger", "reading the tensors of smdebug's hook") from error
         try:
@@ -93,7 +94,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _records(trial: Any, modes: Any) -> Iterator[Record]:
     """Yield what a trial has, in the order of its steps; those of no mode count as training."""
-    losses = {name for name in trial.tensor_names(collection="losses")} if trial.collections() else set()
+    losses = set(trial.tensor_names(collection="losses")) if trial.collections() else set()
     before: dict[str, Any] = {}
     trained: list[float] = []
     evaluated: list[float] = []
@@ -178,11 +179,10 @@ def _described(name: str) -> tuple[str, str, str]:
 def _array(tensor: Any, step: int, mode: Any) -> Any:
     """Return a tensor's numbers, or None where only reductions of them were saved."""
     import numpy as np
-    from smdebug.exceptions import TensorUnavailableForStep
 
     try:
         return np.asarray(tensor.value(step, mode), dtype=np.float64)
-    except TensorUnavailableForStep:
+    except importlib.import_module("smdebug.exceptions").TensorUnavailableForStep:
         return None
 
 

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from sagemaker_dogbreed.container.debugging.records import Tensor
 
 _RECTIFIERS = ("ReLU", "ReLU6")
+_LEVELS = 21  # the quantiles 0, 5, ... 100 % over the units
 
 
 def of_array(array: NDArray[np.float64], *, kind: str, layer: str, update: float | None = None) -> Tensor:
     """Return the statistics of an array.
 
     Args:
-        array: The numbers; an output's first axis is that of the examples, its second that of the units.
+        array: The numbers; an output's first axis is that of the examples.
         kind: ``weight``, ``gradient`` or ``output``.
         layer: The layer's class, where it is known.
         update: Of a weight: the norm of its change over its own.
@@ -41,8 +42,9 @@ def of_array(array: NDArray[np.float64], *, kind: str, layer: str, update: float
             low=float(low),
             high=float(high),
             not_finite=array.size - finite.size,
+            nans=int(np.isnan(array).sum()),
             update=update,
-            inactive=_inactive(array) if kind == "output" and layer in _RECTIFIERS else None,
+            activity=_activity(array) if kind == "output" and layer in _RECTIFIERS else (),
         )
 
 
@@ -88,8 +90,11 @@ def update_ratio(before: NDArray[np.float64] | None, after: NDArray[np.float64])
     return change / norm if norm > 0 else None
 
 
-def _inactive(array: NDArray[np.float64]) -> float | None:
+def _activity(array: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return how often units are not zero (%): channels of images, else places in the last dimension."""
     if array.ndim < 2 or array.size == 0:
-        return None
-    others = tuple(axis for axis in range(array.ndim) if axis != 1)
-    return float((array == 0).all(axis=others).mean())
+        return ()
+    unit = 1 if array.ndim == 4 else array.ndim - 1
+    others = tuple(axis for axis in range(array.ndim) if axis != unit)
+    shares = 100 * (array != 0).mean(axis=others)
+    return tuple(np.percentile(shares, np.linspace(0, 100, _LEVELS), method="nearest").tolist())

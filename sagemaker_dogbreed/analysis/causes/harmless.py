@@ -1,0 +1,72 @@
+"""Findings of rules that mean no harm where the numbers say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from sagemaker_dogbreed.analysis.causes.amounts import number, points, seconds
+from sagemaker_dogbreed.analysis.causes.case import Case
+from sagemaker_dogbreed.analysis.causes.generalization import validation
+from sagemaker_dogbreed.analysis.causes.gradients import fitted
+from sagemaker_dogbreed.analysis.causes.machine import falls_back
+
+Excuse: TypeAlias = Callable[[Case], str | None]
+"""Returns why a finding means no harm, in a sentence, or None where it may."""
+
+
+def loss_not_decreasing(case: Case) -> str | None:
+    """Excuse a loss that stays low after it has fallen."""
+    first, last = case.first_loss, case.last_loss
+    if first is None or last is None or last > 0.8 * first:
+        return None
+    return f"the loss has fallen from {number(first)} to {number(last)} all the same"
+
+
+def vanishing_gradient(case: Case) -> str | None:
+    """Excuse gradients of what is learned."""
+    return (
+        f"the loss is {number(case.last_loss or 0)}, which leaves nothing to learn" if fitted(case) else None
+    )
+
+
+def overfit(case: Case) -> str | None:
+    """Excuse a training loss that is lower while validation still gets better."""
+    course = validation(case)
+    if course is None or course.worse:
+        return None
+    return f"the validation loss, {number(course.last)}, is still near its best, {number(course.best)}"
+
+
+def overtraining(case: Case) -> str | None:
+    """Excuse epochs that patience allows."""
+    patience = case.setting("patience")
+    return f"patience, which is {patience}, ends the training" if patience else None
+
+
+def gpu_memory(case: Case) -> str | None:
+    """Excuse memory that comes and goes with the GPU's work."""
+    memory = case.profile.gpu_memory
+    if memory is None or not falls_back(memory):
+        return None
+    return (
+        f"it comes and goes: {points(memory.median)} of the GPU's memory is in use at the median, "
+        f"{points(memory.high)} at the 95th percentile"
+    )
+
+
+def data_loader(case: Case) -> str | None:
+    """Excuse few workers where images come fast enough."""
+    loading = case.profile.loading
+    return None if loading is None else f"a batch is waited for {seconds(loading.median)} only"
+
+
+EXCUSES: dict[str, Excuse] = {
+    "Dataloader": data_loader,
+    "GPUMemoryIncrease": gpu_memory,
+    "LossNotDecreasing": loss_not_decreasing,
+    "Overfit": overfit,
+    "Overtraining": overtraining,
+    "VanishingGradient": vanishing_gradient,
+}
+"""By the rule's name."""

@@ -1,0 +1,170 @@
+"""Causes in the machine: too much of it, too little of it, or ever less of it."""
+
+from __future__ import annotations
+
+from sagemaker_dogbreed.analysis.causes.amounts import percent, points, seconds, size
+from sagemaker_dogbreed.analysis.causes.case import Case
+from sagemaker_dogbreed.analysis.causes.cause import Cause
+from sagemaker_dogbreed.analysis.causes.instances import WITHOUT_GPU, instance_type, larger
+from sagemaker_dogbreed.analysis.quantiles import Quantiles
+from sagemaker_dogbreed.container import hparams
+
+_IDLE = 10  # %, as AWS's rule LowGPUUtilization has it
+_ROOM = 70  # %, as AWS's rule BatchSize has it
+_FEW_SAMPLES = 100  # some 50 seconds
+_GROWTH, _GROWN_BYTES = 1.2, 200_000_000
+
+
+def oversized_instance(case: Case) -> Cause | None:
+    """Find that a GPU has next to nothing to do, for a head is trained on kept features."""
+    gpu = case.profile.gpu
+    if not case.gpu_works() or gpu is None or gpu.median >= _IDLE or not _on_features(case):
+        return None
+    old = instance_type(case)
+    return Cause(
+        name="oversized_instance",
+        title="The instance's GPU is hardly used",
+        explanation="Only the head is trained, on features that each image yields once. That is work for a "
+        "processor; an instance without a GPU does it at a fraction of the price.",
+        evidence=(
+            f"The GPU was busy for {points(gpu.median)} at the median.",
+            "finetune is head and features are kept: images pass the backbone once.",
+            *case.quotes("LowGPUUtilization"),
+        ),
+        change={"compute.instance_type": (old, WITHOUT_GPU)} if old else {},
+        advice=() if old else (f"Choose a compute.instance_type without a GPU, such as {WITHOUT_GPU}.",),
+        severity=0.3,
+        explains=("LowGPUUtilization", "BatchSize", "batch_size", "gpu_idle"),
+    )
+
+
+def batch_size(case: Case) -> Cause | None:
+    """Find that batches are too small to keep a GPU busy."""
+    profile = case.profile
+    if not case.gpu_works() or _on_features(case):
+        return None
+    measured = (profile.gpu, profile.gpu_memory, profile.cpu)
+    roomy = profile.samples >= _FEW_SAMPLES and all(
+        each is not None and each.high < _ROOM for each in measured
+    )
+    if not case.found("BatchSize") and not roomy:
+        return None
+    evidence = [
+        f"{name} was at {points(each.high)} at the 95th percentile."
+        for name, each in zip(("The GPU", "The GPU's memory", "The processor"), measured, strict=True)
+        if each is not None
+    ]
+    old = case.setting("batch_size")
+    change = {}
+    if old is not None:
+        change["batch_size"] = (old, min(2 * old, hparams.rules("batch_size")["maximum"]))
+    return Cause(
+        name="batch_size",
+        title="Batches are too small for the GPU",
+        explanation="Neither the GPU nor its memory nor the processor is busy, and images do not come too "
+        "slowly: larger batches give the GPU more to do at a time.",
+        evidence=(*evidence, *case.quotes("BatchSize")),
+        change=change,
+        advice=("Raise learning_rate with it, and look at the validation loss.",),
+        severity=_lost(profile.gpu, 0.4),
+        explains=("BatchSize", "LowGPUUtilization", "gpu_idle"),
+    )
+
+
+def gpu_idle(case: Case) -> Cause | None:
+    """Find that a GPU is idle for a reason that is none of the others."""
+    gpu = case.profile.gpu
+    if not case.found("LowGPUUtilization"):
+        return None
+    evidence = list(case.quotes("LowGPUUtilization"))
+    if gpu is not None:
+        evidence.append(f"The GPU was busy for {points(gpu.median)} at the median.")
+    longest = sorted(case.profile.spans.items(), key=lambda pair: -pair[1])[:3]
+    evidence += [f"{name} took {seconds(length)} of the job's time." for name, length in longest]
+    return Cause(
+        name="gpu_idle",
+        title="The GPU is idle much of the time",
+        explanation="What it waits for is none of the usual: neither images nor small batches.",
+        evidence=tuple(evidence),
+        advice=("Look at what the job does when the GPU is idle: initialization, evaluation, checkpoints.",),
+        severity=_lost(gpu, 0.3),
+        explains=("LowGPUUtilization",),
+    )
+
+
+def cpu_bottleneck(case: Case) -> Cause | None:
+    """Find that the GPU waits for the processor."""
+    if not case.found("CPUBottleneck"):
+        return None
+    cpu = case.profile.cpu
+    change = larger(case)
+    busy = () if cpu is None else (f"The cores were busy for {points(cpu.high)} at the 95th percentile.",)
+    return Cause(
+        name="cpu_bottleneck",
+        title="The GPU waits for the processor",
+        explanation="All cores are busy while the GPU has nothing to do.",
+        evidence=(*case.quotes("CPUBottleneck"), *busy),
+        change=change,
+        advice=() if change else ("Choose a compute.instance_type with more cores for its GPU.",),
+        severity=0.4,
+        explains=("CPUBottleneck", "LowGPUUtilization", "BatchSize", "gpu_idle", "batch_size"),
+    )
+
+
+def memory_growth(case: Case) -> Cause | None:
+    """Find that the job's processes take ever more memory."""
+    quarters = case.profile.own_memory
+    if len(quarters) != 4:
+        return None
+    _, second, third, last = quarters
+    if not (last > third > second and last >= _GROWTH * second and last - second >= _GROWN_BYTES):
+        return None
+    memory = case.profile.memory
+    full = memory is not None and memory.high > 85
+    return Cause(
+        name="memory_growth",
+        title="Memory grows all the time",
+        explanation="Something keeps what it no longer needs, such as losses with their graphs, or batches in "
+        "a list. A longer job would end for want of memory.",
+        evidence=(
+            f"The job's processes had {size(second)} in the second quarter of the time, {size(third)} in the "
+            f"third, {size(last)} in the last: {percent(last / second - 1)} more.",
+        ),
+        advice=(
+            "Keep numbers, not tensors: loss.item(), or loss.detach(); and no list that grows by the step.",
+        ),
+        severity=0.8 if full else 0.4,
+    )
+
+
+def gpu_memory_growth(case: Case) -> Cause | None:
+    """Find that a GPU's memory fills up and does not empty again."""
+    memory = case.profile.gpu_memory
+    if not case.found("GPUMemoryIncrease") or falls_back(memory):
+        return None
+    usage = () if memory is None else (f"At most {points(memory.high)} of the GPU's memory was in use.",)
+    return Cause(
+        name="gpu_memory_growth",
+        title="The GPU's memory fills up",
+        explanation="Something on the GPU is kept by the step. A longer job would end for want of memory.",
+        evidence=(*case.quotes("GPUMemoryIncrease"), *usage),
+        advice=("Keep numbers, not tensors: loss.item(), or loss.detach().",),
+        severity=0.7 if memory is not None and memory.high > 85 else 0.35,
+        explains=("GPUMemoryIncrease",),
+    )
+
+
+def falls_back(memory: Quantiles | None) -> bool:
+    """Return whether memory is little used half of the time, which no leak lets it be."""
+    return memory is not None and memory.median < memory.high / 2
+
+
+def _on_features(case: Case) -> bool:
+    if case.profile.on_features is not None:
+        return case.profile.on_features
+    return case.setting("finetune") == "head" and case.setting("feature_cache") == "on"
+
+
+def _lost(gpu: Quantiles | None, otherwise: float) -> float:
+    """Return the share of the time in which a GPU had nothing to do, or a guess; half of it can be won."""
+    return otherwise if gpu is None else max(0.1, (1 - gpu.median / 100) / 2)
