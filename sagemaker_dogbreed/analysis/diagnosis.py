@@ -75,7 +75,7 @@ class Diagnosis:
         return "\n".join(parts)
 
     def _repr_html_(self) -> str:
-        causes = "".join(f"<li>{cause._repr_html_()}</li>" for cause in self.causes)  # noqa: SLF001 - a part of ours
+        causes = "".join(f"<li>{cause._repr_html_()}</li>" for cause in self.causes)
         harmless = "".join(f"<p>No harm: {html.escape(sentence)}</p>" for sentence in self.harmless)
         looked_at = html.escape(", ".join(self.looked_at) or "nothing, for nothing was recorded")
         return (

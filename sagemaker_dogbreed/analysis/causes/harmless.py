@@ -47,7 +47,7 @@ def overtraining(case: Case) -> str | None:
 def gpu_memory(case: Case) -> str | None:
     """Excuse memory that comes and goes with the GPU's work."""
     memory = case.profile.gpu_memory
-    if memory is None or not falls_back(memory):
+    if memory is None or not falls_back(case):
         return None
     return (
         f"it comes and goes: {points(memory.median)} of the GPU's memory is in use at the median, "

@@ -13,9 +13,17 @@ _SLOW_SHARE = 0.3  # of a batch's time; below it, loading is not what a job wait
 _LEAST_LOSS = 0.05  # of a job's time
 _FEW_PER_CORE, _MANY_PER_CORE = 0.7, 2.0  # workers a core, as AWS's rule Dataloader has it
 _MOST_WORKERS = 8  # more hardly load faster
-_BUSY = 90  # %; processors that are busier have no time for more workers
+_BUSY, _ROOM = 90, 70  # %; processors that are busier have no time for more workers, and have some
 _WAITING = 50  # %, as AWS's rule IOBottleneck has it
 _IDLE_EFFECTS = ("LowGPUUtilization", "BatchSize", "batch_size", "gpu_idle", "oversized_instance")
+_EFFECTS = (
+    *_IDLE_EFFECTS,
+    "CPUBottleneck",
+    "cpu_bottleneck",
+    "Dataloader",
+    "StepOutlier",
+    "step_outliers",
+)
 
 
 class Loading(NamedTuple):
@@ -36,8 +44,7 @@ def slow_loading(case: Case) -> Loading | None:
     profile = case.profile
     if profile.loading is None or (profile.loading.count or 0) < FEW_BATCHES:
         return None
-    mode, batches = profile.slowest or ("", None)
-    if batches is None:
+    if profile.slowest is None:
         # AWS measures loading and steps apart: a step begins when its batch is there.
         steps = profile.batches.get("train") or next(iter(profile.batches.values()), None)
         if steps is None:
@@ -45,6 +52,7 @@ def slow_loading(case: Case) -> Loading | None:
         found = Loading(profile.loading.median, steps.seconds.median, 0.0)
         found = found._replace(lost=found.share)
     else:
+        _, batches = profile.slowest
         whole = profile.seconds or batches.sums["total"]
         wait = batches.parts.get("data", 0.0)
         found = Loading(
@@ -66,13 +74,13 @@ def data_loader(case: Case) -> Cause | None:
     if workers >= wanted or workers >= _FEW_PER_CORE * (cores or 4) or (busy and workers > 0):
         return None
     evidence = [*_evidence(case, times), _workers(workers, cores)]
-    if profile.cpu is not None and cores is not None:
+    if profile.cpu is not None and profile.cpu.median < _ROOM:
         evidence.append(f"The cores were busy for {points(profile.cpu.median)} at the median: there is room.")
     advice = []
     if profile.pin_memory is False and case.gpu_works():
         evidence.append("pin_memory was false: the GPU's copies had to wait for the processor, too.")
         advice.append(
-            "pin_memory: False → True of the DataLoader. This library's script has it so wherever there is a GPU."
+            "pin_memory: False → True of the DataLoader; this library's script has it so where there is a GPU."
         )
     then = times.wait / wanted
     if then > times.computing:
@@ -80,20 +88,13 @@ def data_loader(case: Case) -> Cause | None:
             f"Look again afterwards: {wanted} workers need some {seconds(then)} a batch, which is still more "
             f"than the {seconds(times.computing)} of a step. More cores, or smaller images, are next."
         )
-    explains = [
-        *_IDLE_EFFECTS,
-        "Dataloader",
-        "CPUBottleneck",
-        "cpu_bottleneck",
-        "StepOutlier",
-        "step_outliers",
-    ]
+    explains = [*_EFFECTS, "decoding"]
     if not waits_for_disks(case):
         explains.append("IOBottleneck")
     return Cause(
         name="data_loader",
         title="Too few processes load images",
-        explanation="Steps wait for their images. Worker processes load the next batches while one is computed.",
+        explanation="Steps wait for their images. Worker processes load the next ones while one is computed.",
         evidence=tuple(evidence),
         change={"num_workers": (workers, wanted)},
         advice=tuple(advice),
@@ -120,20 +121,13 @@ def decoding(case: Case) -> Cause | None:
     return Cause(
         name="decoding",
         title="Images are decoded too slowly",
-        explanation="Reading, decoding and resizing images takes longer than computing them, with all workers "
-        "there is room for. Less work an image, or more cores, is what helps.",
+        explanation="Reading, decoding and resizing images takes longer than computing them, with all the "
+        "workers there is room for. Less work an image, or more cores, is what helps.",
         evidence=tuple(evidence),
         change=change,
         advice=tuple(advice),
         severity=times.lost,
-        explains=(
-            *_IDLE_EFFECTS,
-            "CPUBottleneck",
-            "cpu_bottleneck",
-            "Dataloader",
-            "StepOutlier",
-            "step_outliers",
-        ),
+        explains=_EFFECTS,
     )
 
 
@@ -161,7 +155,7 @@ def io_bottleneck(case: Case) -> Cause | None:
     evidence = list(case.quotes("IOBottleneck"))
     if waits is not None:
         evidence.append(
-            f"Processors waited for input and output for {points(waits.median)} of the time at the median, and "
+            f"Processors waited for input and output {points(waits.median)} of the time at the median, "
             f"{points(waits.high)} at the 95th percentile."
         )
     times = slow_loading(case)

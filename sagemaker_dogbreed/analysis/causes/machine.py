@@ -114,33 +114,37 @@ def cpu_bottleneck(case: Case) -> Cause | None:
 def memory_growth(case: Case) -> Cause | None:
     """Find that the job's processes take ever more memory."""
     quarters = case.profile.own_memory
-    if len(quarters) != 4:
-        return None
-    _, second, third, last = quarters
-    if not (last > third > second and last >= _GROWTH * second and last - second >= _GROWN_BYTES):
+    found = case.profile.gpus == 0 and case.found("GPUMemoryIncrease")  # it judges main memory then
+    evidence = list(case.quotes("GPUMemoryIncrease")) if found else []
+    if len(quarters) == 4:
+        _, second, third, last = quarters
+        if last > third > second and last >= _GROWTH * second and last - second >= _GROWN_BYTES:
+            evidence.append(
+                f"The job's processes had {size(second)} in the second quarter of the time, {size(third)} in "
+                f"the third and {size(last)} in the last: {percent(last / second - 1)} more."
+            )
+    if not evidence:
         return None
     memory = case.profile.memory
     full = memory is not None and memory.high > 85
     return Cause(
         name="memory_growth",
         title="Memory grows all the time",
-        explanation="Something keeps what it no longer needs, such as losses with their graphs, or batches in "
-        "a list. A longer job would end for want of memory.",
-        evidence=(
-            f"The job's processes had {size(second)} in the second quarter of the time, {size(third)} in the "
-            f"third, {size(last)} in the last: {percent(last / second - 1)} more.",
-        ),
+        explanation="Something keeps what it no longer needs, such as losses with their graphs, or batches "
+        "in a list. A longer job would end for want of memory.",
+        evidence=tuple(evidence),
         advice=(
             "Keep numbers, not tensors: loss.item(), or loss.detach(); and no list that grows by the step.",
         ),
         severity=0.8 if full else 0.4,
+        explains=("GPUMemoryIncrease",) if found else (),
     )
 
 
 def gpu_memory_growth(case: Case) -> Cause | None:
     """Find that a GPU's memory fills up and does not empty again."""
     memory = case.profile.gpu_memory
-    if not case.found("GPUMemoryIncrease") or falls_back(memory):
+    if not case.found("GPUMemoryIncrease") or falls_back(case):
         return None
     usage = () if memory is None else (f"At most {points(memory.high)} of the GPU's memory was in use.",)
     return Cause(
@@ -154,15 +158,21 @@ def gpu_memory_growth(case: Case) -> Cause | None:
     )
 
 
-def falls_back(memory: Quantiles | None) -> bool:
-    """Return whether memory is little used half of the time, which no leak lets it be."""
+def falls_back(case: Case) -> bool:
+    """Return whether a GPU's memory is little used half of the time, which no leak lets it be.
+
+    AWS's rule finds growth in a few measurements; ours looks at what memory falls back to, itself.
+    """
+    memory = case.profile.gpu_memory
+    if case.profile.origin == "records":
+        return False
     return memory is not None and memory.median < memory.high / 2
 
 
 def _on_features(case: Case) -> bool:
     if case.profile.on_features is not None:
         return case.profile.on_features
-    return case.setting("finetune") == "head" and case.setting("feature_cache") == "on"
+    return bool(case.setting("finetune") == "head" and case.setting("feature_cache") == "on")
 
 
 def _lost(gpu: Quantiles | None, otherwise: float) -> float:

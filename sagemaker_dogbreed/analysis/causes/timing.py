@@ -27,8 +27,8 @@ def initialization(case: Case) -> Cause | None:
     return Cause(
         name="initialization",
         title="It takes long until training begins",
-        explanation="Before the first step the data are copied and the model is made. FastFile streams images "
-        "while they are needed.",
+        explanation="Before the first step the data are copied and the model is made. FastFile streams "
+        "images while they are needed.",
         evidence=tuple(evidence),
         change=change,
         advice=("For many jobs in a row: compute.keep_alive_seconds keeps the instances.",),
@@ -47,7 +47,7 @@ def step_outliers(case: Case) -> Cause | None:
     if batches is not None and batches.seconds.maximum is not None:
         usual = batches.seconds.median
         evidence.append(
-            f"A training step takes {seconds(usual)} at the median, and up to {seconds(batches.seconds.maximum)}."
+            f"A training step takes {seconds(usual)} at the median, {seconds(batches.seconds.maximum)} at most."
         )
         slow = [
             dict(each.parts)
@@ -98,8 +98,8 @@ def load_imbalance(case: Case) -> Cause | None:
         explanation="Processes that train together wait for the slowest of them at each step.",
         evidence=tuple(evidence),
         advice=(
-            "Give all processes the same: instances of one type, equal shares of the images, and no other work "
-            "on one of the machines.",
+            "Give all processes the same: instances of one type, equal shares of the images.",
+            "Look for other work on the machine of the slow one.",
         ),
         severity=lost,
         explains=("LoadBalancing", "LowGPUUtilization", "gpu_idle"),
