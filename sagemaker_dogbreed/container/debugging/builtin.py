@@ -2,4 +2,12 @@
 
 from __future__ import annotations
 
-from sagemaker_dogbreed.container.debugging import memory_rules, profiler_rules, step_rules  # noqa: F401 - they register
+from sagemaker_dogbreed.container.debugging import (  # noqa: F401 - they register
+    activation_rules,
+    class_rules,
+    loss_rules,
+    memory_rules,
+    profiler_rules,
+    step_rules,
+    tensor_rules,
+)
