@@ -43,7 +43,7 @@ def dataloader(
     waits, total = waited(history, image_modes(history))
     settings = history.settings
     workers, cores = settings.get("num_workers"), settings.get("processors")
-    if total < min_seconds:
+    if total <= 0 or total < min_seconds:
         return None
     share = 100 * waits / total
     told = f"batches are waited for in {share:.0f} % of the time"
@@ -129,7 +129,8 @@ def step_outlier(
         if len(outliers) > n_outliers and lost > max(_WORTH_A_LOOK * sum(totals), min_seconds):
             return (
                 f"{len(outliers)} of {len(totals)} {of_mode} steps of {node} took up to "
-                f"{max(outliers):.3g} s, where {middle:.3g} s are usual: {100 * lost / sum(totals):.0f} % of the time"
+                f"{max(outliers):.3g} s, where {middle:.3g} s are usual: "
+                f"{100 * lost / sum(totals):.0f} % of the time"
             )
     return None
 
