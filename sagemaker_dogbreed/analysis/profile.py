@@ -68,7 +68,7 @@ class Profile:
         batches: By mode (``train``, ``evaluate``, ``extract``).
         loading: Seconds that a batch is waited for.
         spans: Seconds in all, by the name of a part of the job.
-        nodes: Median seconds that a training batch is computed, by process; several where several train.
+        nodes: Mean seconds until a training batch has passed forward, by process, where several train.
         samples: How often the machine was measured.
         rules: What rules found of the machine and the time.
     """
@@ -190,7 +190,7 @@ def _nodes(phases: Sequence[Phases]) -> dict[str, float]:
             own = [each.parts.get(phase, 0.0) for phase in ("data", "copy", "forward")]
             if all(map(_counts, own)):
                 values[each.node].append(sum(own))
-    return {node: middle for node, each in sorted(values.items()) if (middle := median(each)) is not None}
+    return {node: sum(each) / len(each) for node, each in sorted(values.items())}
 
 
 def _quarters(system: Sequence[System]) -> tuple[float, ...]:

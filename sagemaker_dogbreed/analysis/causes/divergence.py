@@ -34,6 +34,7 @@ _LEARNING_EFFECTS = (
     "dead_relus",
     "saturated",
     "step_size",
+    "all_zero",
     "not_learning",
 )
 
@@ -132,7 +133,9 @@ def not_learning(case: Case) -> Cause | None:
         change=change,
         advice=advice,
         severity=0.95,
-        explains=tuple(name for name in _LEARNING_EFFECTS if name not in {"not_learning", "AllZero"}),
+        explains=tuple(
+            name for name in _LEARNING_EFFECTS if name not in {"not_learning", "AllZero", "all_zero"}
+        ),
     )
 
 

@@ -12,7 +12,14 @@ from sagemaker_dogbreed.analysis.quantiles import usable
 _TINY = 1e-7  # mean absolute gradient, as AWS's rule VanishingGradient has it
 _FITTED = 1e-3  # a loss below it leaves nothing to learn
 _MOST_NAMES = 3
-_EFFECTS = ("VanishingGradient", "AllZero", "LossNotDecreasing", "UnchangedTensor", "vanishing_gradients")
+_EFFECTS = (
+    "VanishingGradient",
+    "AllZero",
+    "LossNotDecreasing",
+    "UnchangedTensor",
+    "vanishing_gradients",
+    "all_zero",
+)
 
 
 def poor_initialization(case: Case) -> Cause | None:

@@ -47,7 +47,7 @@ def step_outliers(case: Case) -> Cause | None:
     if batches is not None and batches.seconds.maximum is not None:
         usual = batches.seconds.median
         evidence.append(
-            f"A training step takes {seconds(usual)} at the median, {seconds(batches.seconds.maximum)} at most."
+            f"A step takes {seconds(usual)} at the median, {seconds(batches.seconds.maximum)} at most."
         )
         slow = [
             dict(each.parts)
@@ -90,7 +90,7 @@ def load_imbalance(case: Case) -> Cause | None:
         lost = 1 - usual / nodes[slowest]
         evidence.append(
             f"{slowest} has its batch ready to learn from after {seconds(nodes[slowest])}, the others after "
-            f"{seconds(usual)} (medians)."
+            f"{seconds(usual)} on average."
         )
     return Cause(
         name="load_imbalance",
