@@ -49,10 +49,7 @@ def test_a_loader_without_processes_that_nothing_waits_for():
 
 def test_a_loader_that_is_slow_with_enough_processes():
     """Dataloader: batches that are waited for most of the time are an issue with any number of processes."""
-    due = threading.Event()
-    records = trained(
-        lambda: due.wait(0.002), settings={"num_workers": 2, "processors": 2}, timer=time.perf_counter
-    )
+    records = trained(lambda: busy(0.002), settings={"num_workers": 2, "processors": 2})
     assert "batches are waited for in" in found("Dataloader", records, **SOON)
 
 
@@ -89,17 +86,30 @@ def test_all_steps_take_the_same():
 
 
 def two_ranks(slow):
-    """Return the records of two ranks that meet at each step; the second is slower by seconds an example."""
-    records, together, due = [begun(), begun(node="rank-1")], threading.Barrier(2), threading.Event()
+    """Return the records of two ranks that meet at each step; the second needs ``slow`` seconds a batch more.
 
-    def run(node, seconds):
-        loader = torch.utils.data.DataLoader(Examples(80, lambda: due.wait(seconds)), batch_size=4)
-        train(loader, records.append, node=node, meet=lambda: together.wait(PATIENCE))
+    Time is scripted: it passes as they load and compute, and when they meet it is as late for both.
+    """
+    records, times = [begun(), begun(node="rank-1")], [0.0, 0.0]
+    together = threading.Barrier(2, action=lambda: times.__setitem__(slice(None), [max(times)] * 2))
 
-    ranks = [
-        threading.Thread(target=run, args=(node, 0.002 + late))
-        for node, late in (("rank-0", 0), ("rank-1", slow))
-    ]
+    def run(rank):
+        def takes(seconds):
+            times[rank] += seconds
+
+        loader = torch.utils.data.DataLoader(
+            Examples(80, lambda: takes(0.002 + rank * slow / 4)), batch_size=4
+        )
+        train(
+            loader,
+            records.append,
+            node=f"rank-{rank}",
+            step_done=lambda step: takes(0.002 * (step % 2 == rank)),
+            meet=lambda: together.wait(PATIENCE),
+            timer=lambda: times[rank],
+        )
+
+    ranks = [threading.Thread(target=run, args=(rank,)) for rank in range(2)]
     for rank in ranks:
         rank.start()
     for rank in ranks:
@@ -109,7 +119,7 @@ def two_ranks(slow):
 
 def test_a_straggler():
     """LoadBalancing: the rank that is through with its share waits for the one that loads slower."""
-    said = found("LoadBalancing", two_ranks(slow=0.01), **SOON)
+    said = found("LoadBalancing", two_ranks(slow=0.05), **SOON)
     assert said.startswith("rank-0 waits for the others")
     assert "rank-1 for" in said
 
@@ -121,7 +131,7 @@ def test_ranks_that_are_equally_fast():
 
 def test_a_straggler_that_only_its_waiting_tells_of():
     """LoadBalancing: live, the first rank knows its own waiting alone, and that is enough."""
-    own = [record for record in two_ranks(slow=0.01) if record.node == "rank-0"]
+    own = [record for record in two_ranks(slow=0.05) if record.node == "rank-0"]
     assert "another process never does" in found("LoadBalancing", own, **SOON)
 
 
