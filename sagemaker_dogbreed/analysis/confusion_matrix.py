@@ -12,6 +12,7 @@ from sagemaker_dogbreed.analysis.figures import BLUE, FAINT, GREY, VERMILION
 from sagemaker_dogbreed.analysis.labels import plain
 
 OTHERS = "all others"
+_LONGEST_NAME = 26  # characters
 _STRONGEST = 0.6  # opacity of a cell that has a whole row's images: its number stays readable
 
 
@@ -49,6 +50,11 @@ def headline(evaluation: Evaluation) -> str:
     return sentence
 
 
+def longest_name(matrix: Shown) -> int:
+    """Return how many characters the longest name has, as it is written."""
+    return max((min(len(name), _LONGEST_NAME) for name in matrix.names), default=0)
+
+
 def draw(figure: Figure, matrix: Shown, *, narrow: bool) -> None:
     """Draw the matrix: a row for each true class, colored by the share of its images."""
     axes: Any = figure.subplots()
@@ -66,9 +72,12 @@ def draw(figure: Figure, matrix: Shown, *, narrow: bool) -> None:
                     alpha=_STRONGEST * (0.15 + 0.85 * count / total),
                 )
             )  # fmt: skip
-            axes.text(predicted, true, _count(count), ha="center", va="center", fontsize=8 if crowded else 9)
+            number = axes.text(
+                predicted, true, _count(count), ha="center", va="center", fontsize=8 if crowded else 9
+            )
+            number.set_in_layout(False)  # it is within the axes, and finding that out takes long
     small = crowded or narrow
-    names = [plain(name, 14 if narrow else 26) for name in matrix.names]
+    names = [plain(name, 14 if narrow else _LONGEST_NAME) for name in matrix.names]
     axes.set_xlim(-0.5, size - 0.5)
     axes.set_ylim(size - 0.5, -0.5)
     axes.set_aspect("equal")
@@ -95,4 +104,6 @@ def _color(matrix: Shown, true: int, predicted: int) -> str:
 
 
 def _count(count: int) -> str:
-    return str(count) if count < 1000 else f"{count / 1000:.3g}k"
+    if count < 1000:
+        return str(count)
+    return f"{count / 1000:.1f}k" if count < 10_000 else f"{count / 1000:.0f}k"

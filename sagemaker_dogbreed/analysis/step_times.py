@@ -29,6 +29,7 @@ PARTS = {
 MODES = {"train": "training", "evaluate": "evaluation", "extract": "extraction"}
 _DEVIATIONS = 3  # standard deviations from the mean, as rule StepOutlier has it
 _BINS = 40
+_ON_COLOR = "#111111"  # readable on all of them, light page or dark
 
 
 def steps_of(history: History, mode: str) -> list[Phases]:
@@ -143,6 +144,7 @@ def _bars(axes: Any, history: History) -> None:
                     ha="center",
                     va="center",
                     fontsize=9,
+                    color=_ON_COLOR,
                 )
             left += share
     medians = [statistics.median(each.total for each in steps_of(history, mode)) for mode in modes]

@@ -113,8 +113,9 @@ def plot_confusion(evaluation: Evaluation, *, width: float = 8.0) -> Figure:
     narrow = width < _NARROW
     matrix = confusion_matrix.shown(evaluation, 10 if narrow else 24)
     size = len(matrix.names)
-    width = min(width, 4.0 + 0.45 * size)
-    height = width if narrow else min(width, 2.4 + 0.4 * size)
+    room = 0.085 * confusion_matrix.longest_name(matrix)  # inches that names take
+    width = min(width, 2.2 + room + 0.45 * size)
+    height = width if narrow else min(width, 1.8 + room + 0.4 * size)
     with _drawn(confusion_matrix.headline(evaluation), height, width) as figure:
         if evaluation.images:
             confusion_matrix.draw(figure, matrix, narrow=narrow)
