@@ -217,7 +217,7 @@ SETTINGS = st.dictionaries(
 )
 
 
-@given(records=st.lists(RECORDS, max_size=40), rules=RULES, settings=SETTINGS)
+@given(records=st.lists(RECORDS, max_size=15), rules=RULES, settings=SETTINGS)
 def test_any_history_gets_a_diagnosis(records, rules, settings):
     """Whatever was recorded, there is an answer, it is JSON, and its changes are acceptable."""
     diagnosis = diagnosis_of(start(**settings), records, rules=found(*rules), **settings)
