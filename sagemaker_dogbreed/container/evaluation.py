@@ -19,9 +19,6 @@ from sagemaker_dogbreed.container.distributed import Ranks
 from sagemaker_dogbreed.container.files import write_json
 from sagemaker_dogbreed.container.thumbnails import thumbnail
 
-FILE = "evaluation.json"
-"""Name of the file, in a job's output, that holds the evaluation."""
-
 MOST_CLASSES, MOST_CELLS = 1_000, 10_000
 WORST_IMAGES, CONFUSED_PAIRS, EXAMPLES = 12, 10, 3
 CALIBRATION_BINS = 15

@@ -161,6 +161,16 @@ def test_its_size_is_bounded():
     assert len(json.dumps(summary)) < 1_000_000
 
 
+def test_of_many_classes_those_with_errors_are_kept():
+    """The only class with errors is the last of very many, and is in the table."""
+    classes = room.MOST_CLASSES + 2
+    evaluation = Evaluation([str(number) for number in range(classes)])
+    evaluation.add(torch.eye(classes)[[0, 1, 2]], torch.tensor([0, 1, classes - 1]))
+    rows, cells = (evaluation.summary()[key] for key in ("classes", "confusion"))
+    assert [row["name"] for row in rows][-1] == str(classes - 1)
+    assert cells == [[len(rows) - 1, 2, 1]]
+
+
 def test_names_that_are_no_text_are_written(tmp_path):
     """A folder's name that is not UTF-8 can be written; scores that are no numbers count as 0 or as large."""
     evaluation = Evaluation(["pug\udcff", "beagle"], [tmp_path / "\udcff.jpg"])

@@ -171,8 +171,8 @@ def visible(content: str) -> str:
 def percent(value: float | None) -> str:
     """Return a share as a percentage, or a dash.
 
-    >>> percent(0.8765), percent(None)
-    ('87.7 %', '-')
+    >>> percent(0.8712), percent(None)
+    ('87.1 %', '-')
     """
     return "-" if value is None else f"{100 * value:.1f} %"
 
