@@ -48,29 +48,29 @@ def loss_not_decreasing(
     """The loss is where it was in the beginning, or it rises.
 
     AWS compares a step's loss with that ``num_steps`` before. A batch's loss is noise to a large part, so
-    here means are compared, every ``num_steps`` steps from the fifth time on: of the first and the last fifth
-    of all steps (at most 10 times ``num_steps``), between which the loss must have fallen by ``diff_percent``
-    and by two standard errors; and of the last two ``num_steps`` and those before them, between which it must
-    not rise by ``increase_threshold_percent`` and five standard errors. A loss that has fallen and stays
-    where it is, is Overtraining's concern.
+    here means are compared, every ``num_steps`` steps from the fifth time on. From the first ``num_steps`` to
+    the last fifth of all steps (at most 10 times ``num_steps``) the loss must have fallen by ``diff_percent``
+    and by two standard errors. And in the last 5 times ``num_steps``, from the first two fifths to the last
+    two, it must not rise by ``increase_threshold_percent`` and five standard errors. A loss that has fallen
+    and stays where it is, is Overtraining's concern.
     """
     steps = history.steps
     if num_steps < 1 or len(steps) < _WINDOWS * num_steps or len(steps) % num_steps:
         return None
     length = min(len(steps) // _WINDOWS, _LONGEST_WINDOW * num_steps)
-    first, last = steps[:length], steps[-length:]
+    first, last = steps[:num_steps], steps[-length:]
     if not _finite(first) or not _finite(last):
         return None
-    if not decreased(first, last, percent=diff_percent, errors=_NOISE):
-        return (
-            f"the loss was {_mean(first):.4g} in the first {length} steps and is {_mean(last):.4g} in the "
-            f"last {length} of {len(steps)}: it does not decrease"
-        )
     before, after = steps[-5 * num_steps : -3 * num_steps], steps[-2 * num_steps :]
     if _finite(before) and _rise(before, after, -_SURE) > increase_threshold_percent / 100:
         return (
             f"the loss rose from {_mean(before):.4g} to {_mean(after):.4g} between steps {before[0].step} "
             f"and {after[-1].step}"
+        )
+    if not decreased(first, last, percent=diff_percent, errors=_NOISE):
+        return (
+            f"the loss was {_mean(first):.4g} in the first {num_steps} steps and is {_mean(last):.4g} in the "
+            f"last {length} of {len(steps)}: it does not decrease"
         )
     return None
 

@@ -54,8 +54,9 @@ def measure(tensor: torch.Tensor) -> torch.Tensor:
 def activity(layer: str, inputs: Sequence[Any], output: torch.Tensor) -> torch.Tensor | None:
     """Return how often a layer's units are active (%), as quantiles over them (21,), or None if it has none.
 
-    A unit is a channel of (batch, channels, height, width), else a place in the last dimension; an
-    activity is a share of its values in the batch.
+    A unit is a channel of (batch, channels, height, width), else a place in the last dimension; its activity
+    is a share of its values in the batch. Maps of one pixel have none: they are those of gates (squeeze and
+    excitation), which are given nearly the same of each image, and of which many are off by nature.
 
     Args:
         layer: The layer's class.
@@ -69,7 +70,7 @@ def activity(layer: str, inputs: Sequence[Any], output: torch.Tensor) -> torch.T
         active = (inputs[0] > low) & (inputs[0] < high)
     else:
         return None
-    if not active.numel():
+    if not active.numel() or active.shape[2:] == (1, 1):
         return None
     units = 1 if active.ndim == 4 else active.ndim - 1
     others = [place for place in range(active.ndim) if place != units]
