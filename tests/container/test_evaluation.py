@@ -175,7 +175,7 @@ def test_names_that_are_no_text_are_written(tmp_path):
     """A folder's name that is not UTF-8 can be written; scores that are no numbers count as 0 or as large."""
     evaluation = Evaluation(["pug\udcff", "beagle"], [tmp_path / "\udcff.jpg"])
     evaluation.add(torch.tensor([[math.nan, math.inf]]), torch.tensor([0]))
-    evaluation.write(tmp_path / "output" / room.FILE)
+    evaluation.write(tmp_path / "output" / "evaluation.json")
     written = json.loads((tmp_path / "output" / "evaluation.json").read_text(encoding="utf-8"))
     assert [row["name"] for row in written["classes"]] == ["pug?", "beagle"]
     assert written["worst"][0]["loss"] > 1e20
