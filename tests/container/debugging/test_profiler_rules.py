@@ -96,6 +96,8 @@ def test_the_threshold_of_a_bottleneck_is_a_share_of_time():
     good = [sample(time, gpu=(90.0,), cpu=(95.0, 0.0)) for time in range(10, 20)]
     assert found("CPUBottleneck", [*idle, *good], patience=0) is None
     assert "in 53 % of the time" in found("CPUBottleneck", [*idle, *good[1:]], patience=0)
+    waits_for_else = [sample(time, gpu=(0.0,), cpu=(80.0, 0.0)) for time in range(10)]
+    assert found("CPUBottleneck", waits_for_else, patience=0) is None
 
 
 def test_memory_that_grew_in_the_beginning():
