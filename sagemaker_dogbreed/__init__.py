@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from sagemaker_dogbreed.aws.leftovers.sweep import SweepReport as SweepReport
     from sagemaker_dogbreed.aws.preflight.report import PreflightReport as PreflightReport
     from sagemaker_dogbreed.aws.spending.costs import CostEstimate as CostEstimate
+    from sagemaker_dogbreed.container.debugging.history import History as History
+    from sagemaker_dogbreed.container.debugging.rules import rule as rule
+    from sagemaker_dogbreed.container.debugging.watch import RuleStatus as RuleStatus
     from sagemaker_dogbreed.data.cartoon.dogs import draw_cartoon_dogs as draw_cartoon_dogs
     from sagemaker_dogbreed.data.cartoon.dogs import draw_dog as draw_dog
     from sagemaker_dogbreed.data.prepare import PreparedDataset as PreparedDataset
@@ -61,6 +64,7 @@ if TYPE_CHECKING:
     from sagemaker_dogbreed.specs.dataset import SplitSpec as SplitSpec
     from sagemaker_dogbreed.specs.debugger import DebuggerSpec as DebuggerSpec
     from sagemaker_dogbreed.specs.debugger import ProfilerSpec as ProfilerSpec
+    from sagemaker_dogbreed.specs.debugger import RuleSpec as RuleSpec
     from sagemaker_dogbreed.specs.endpoint import EndpointSpec as EndpointSpec
     from sagemaker_dogbreed.specs.network import NetworkSpec as NetworkSpec
     from sagemaker_dogbreed.specs.ranges import CategoricalRange as CategoricalRange
@@ -82,6 +86,9 @@ _ROOMS = {
     "aws.leftovers.sweep": ("SweepReport",),
     "aws.preflight.report": ("PreflightReport",),
     "aws.spending.costs": ("CostEstimate",),
+    "container.debugging.history": ("History",),
+    "container.debugging.rules": ("rule",),
+    "container.debugging.watch": ("RuleStatus",),
     "data.cartoon.dogs": ("draw_cartoon_dogs", "draw_dog"),
     "data.versions.dataset": ("Dataset",),
     "data.prepare": ("PreparedDataset", "prepare"),
@@ -119,7 +126,7 @@ _ROOMS = {
     "session": ("Session",),
     "specs.compute": ("ComputeSpec",),
     "specs.dataset": ("DatasetSpec", "SplitSpec"),
-    "specs.debugger": ("DebuggerSpec", "ProfilerSpec"),
+    "specs.debugger": ("DebuggerSpec", "ProfilerSpec", "RuleSpec"),
     "specs.endpoint": ("EndpointSpec",),
     "specs.network": ("NetworkSpec",),
     "specs.ranges": ("CategoricalRange", "ContinuousRange", "IntegerRange"),

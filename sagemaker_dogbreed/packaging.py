@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from sagemaker_dogbreed.container import source
@@ -27,24 +28,25 @@ def stage(destination: Path) -> Path:
     return destination
 
 
-def source_archive(destination: Path, *requirements: str) -> Path:
+def source_archive(destination: Path, *requirements: str, more: Mapping[str, bytes] | None = None) -> Path:
     """Write ``sourcedir.tar.gz`` into a folder and return its path; the same source gives the same bytes.
 
     Args:
         destination: The folder.
         requirements: What AWS's containers are to install when the job starts, for pip.
+        more: Further files beside ``train.py``, by name.
     """
     destination.mkdir(parents=True, exist_ok=True)
     path = destination / ARCHIVE_NAME
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(_archive(*requirements))
+    partial.write_bytes(_archive(*requirements, more=more))
     partial.replace(path)
     return path
 
 
-def fingerprint(*requirements: str) -> str:
-    """Return the SHA-256 of the source archive with such requirements."""
-    return hashlib.sha256(_archive(*requirements)).hexdigest()
+def fingerprint(*requirements: str, more: Mapping[str, bytes] | None = None) -> str:
+    """Return the SHA-256 of the source archive with such requirements and further files."""
+    return hashlib.sha256(_archive(*requirements, more=more)).hexdigest()
 
 
 def _files(*requirements: str) -> dict[str, bytes]:
@@ -56,13 +58,13 @@ def _files(*requirements: str) -> dict[str, bytes]:
     }
 
 
-def _archive(*requirements: str) -> bytes:
+def _archive(*requirements: str, more: Mapping[str, bytes] | None = None) -> bytes:
     packed = io.BytesIO()
     with (
         gzip.GzipFile(filename="", fileobj=packed, mode="wb", mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w", format=tarfile.USTAR_FORMAT) as archive,
     ):
-        for name, content in sorted(_files(*requirements).items()):
+        for name, content in sorted({**_files(*requirements), **(more or {})}.items()):
             # A TarInfo starts out with no owner, no time and mode 0644.
             member = tarfile.TarInfo(name)
             member.size = len(content)

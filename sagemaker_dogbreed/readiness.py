@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_dogbreed.container import hparams
+from sagemaker_dogbreed.container.debugging.rules import RuleError
+from sagemaker_dogbreed.container.debugging.settings import OWN_RULES, rules_by_name
 from sagemaker_dogbreed.container.resumption import free_to_change
 from sagemaker_dogbreed.errors import (
     EndpointError,
@@ -20,6 +22,7 @@ from sagemaker_dogbreed.errors import (
 from sagemaker_dogbreed.jobs.calls import explain
 from sagemaker_dogbreed.jobs.trouble import AWS_ERRORS, kind_of
 from sagemaker_dogbreed.requests.tuning_job import tuning_config
+from sagemaker_dogbreed.specs.debugger import DebuggerSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
 from sagemaker_dogbreed.specs.tuning import TuningSpec
 from sagemaker_dogbreed.store.interface import Store
@@ -41,18 +44,15 @@ def check_training(spec: TrainingSpec, store: Store, *, runs_aws_rules: bool) ->
         StoreError: There is nothing at the weights' URI.
     """
     parts = {"training.debugger": spec.debugger, "training.profiler": spec.profiler}
-    unsupported = [
-        name
-        for name, part in parts.items()
-        if part is not None and not (part.backend == "aws" and runs_aws_rules)
-    ]
-    if unsupported:
-        options = " ".join(f"--set {name}=null" for name in unsupported)
-        by_aws = " (or have AWS do it: backend=aws)" if runs_aws_rules else ""
+    of_aws = [name for name, part in parts.items() if part is not None and part.backend == "aws"]
+    if of_aws and not runs_aws_rules:
+        options = " ".join(f"--set {name}.backend=native" for name in of_aws)
         raise UnsupportedError(
-            f"this version checks {', '.join(unsupported)} but does not run "
-            f"{'it' if len(unsupported) == 1 else 'them'} here yet; leave out with: {options}{by_aws}"
+            f"{', '.join(of_aws)} with backend: aws is for SageMaker itself, through Session.aws(); here use "
+            f"the native one, which has the same rules: {options}"
         )
+    if spec.debugger is not None and spec.debugger.rule_file is not None:
+        check_rule_file(spec.debugger)
     source = spec.weights_source
     if source is None:
         return
@@ -68,6 +68,28 @@ def check_training(spec: TrainingSpec, store: Store, *, runs_aws_rules: bool) ->
         raise SpecError(
             f"weights: {source!r} is no weights file; its name ends in {', '.join(WEIGHTS_SUFFIXES)}"
         )
+
+
+def check_rule_file(spec: DebuggerSpec) -> None:
+    """Check that a file of own rules can be read by Python and has the rules that are asked for.
+
+    Raises:
+        SpecError: There is no such file, it cannot be executed, or a rule or a parameter does not exist.
+    """
+    path = Path(spec.rule_file or "").expanduser()
+    if not path.is_file():
+        raise SpecError(f"debugger.rule_file: there is no file {spec.rule_file!r}")
+    found = importlib.util.spec_from_file_location(OWN_RULES, path)
+    if found is None or found.loader is None:
+        raise SpecError(f"debugger.rule_file: {spec.rule_file!r} is no Python file")
+    try:
+        found.loader.exec_module(importlib.util.module_from_spec(found))
+    except Exception as error:  # it is the user's code
+        raise SpecError(f"debugger.rule_file: {path} fails: {type(error).__name__}: {error}") from error
+    try:
+        rules_by_name({each.name: each.parameters for each in spec.rules})
+    except RuleError as error:
+        raise SpecError(f"debugger.rules: {error}") from None
 
 
 def check_backbone(spec: TrainingSpec) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from pathlib import Path
 
 from sagemaker_dogbreed.aws.spending.costs import check_budget
@@ -189,12 +188,9 @@ class Session(TrainingVerbs):
         if not extract:
             self.store.get_file(model.uri, path)
             return path
-        from sagemaker_dogbreed.data.model_archive import unpack_model
+        from sagemaker_dogbreed.data.job_archive import get_unpacked
 
-        with tempfile.TemporaryDirectory() as folder:
-            packed = Path(folder) / "model.tar.gz"
-            self.store.get_file(model.uri, packed)
-            return unpack_model(packed, path)
+        return get_unpacked(self.store, model.uri, path)
 
 
 def _home(given: str | os.PathLike[str] | None) -> Path:

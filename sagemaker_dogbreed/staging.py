@@ -7,24 +7,28 @@ import tempfile
 from pathlib import Path
 
 from sagemaker_dogbreed import packaging
+from sagemaker_dogbreed.container.debugging.settings import OWN_RULES
 from sagemaker_dogbreed.store.interface import Store
 
 
-def upload_source(store: Store, bucket: str, *requirements: str) -> str:
+def upload_source(store: Store, bucket: str, *requirements: str, own_rules: str | None = None) -> str:
     """Upload the code of jobs and return its URI; the same code ends at the same place, and is sent once.
 
     Args:
         store: Where to.
         bucket: The bucket.
         requirements: As for ``packaging.source_archive``.
+        own_rules: Path of a file of own rules that goes with the code.
 
     Raises:
         StoreError: The bucket cannot be written.
     """
-    uri = f"s3://{bucket}/code/{packaging.fingerprint(*requirements)[:16]}/{packaging.ARCHIVE_NAME}"
+    more = {} if own_rules is None else {f"{OWN_RULES}.py": Path(own_rules).expanduser().read_bytes()}
+    mark = packaging.fingerprint(*requirements, more=more)[:16]
+    uri = f"s3://{bucket}/code/{mark}/{packaging.ARCHIVE_NAME}"
     if not store.exists(uri):
         with tempfile.TemporaryDirectory() as folder:
-            store.put_file(packaging.source_archive(Path(folder), *requirements), uri)
+            store.put_file(packaging.source_archive(Path(folder), *requirements, more=more), uri)
     return uri
 
 

@@ -83,7 +83,7 @@ class TrainingVerbs(AccountVerbs):
             training,
             name,
             channels=channels,
-            source_archive_uri=staging.upload_source(self.store, self.place.bucket, *requirements),
+            source_archive_uri=self._source(training, *requirements),
             dataset_version=dataset.version,
             checkpoint_uri=None if resume_from is None else self._resumed(training, resume_from, tuning),
         )
@@ -91,7 +91,7 @@ class TrainingVerbs(AccountVerbs):
             submit_tuning(self.clients.sagemaker, request, sleep=self.poller.sleep)
             return TuningJob(name, self.clients, self.poller)
         submit(self.clients.sagemaker, request, sleep=self.poller.sleep)
-        return SingleJobTuning(name, self.clients, self.poller)
+        return SingleJobTuning(name, self.clients, self.poller, self.store)
 
     def train(
         self,
@@ -145,7 +145,7 @@ class TrainingVerbs(AccountVerbs):
             spec,
             name,
             channels=channels,
-            source_archive_uri=staging.upload_source(self.store, self.place.bucket),
+            source_archive_uri=self._source(spec),
             dataset_version=dataset.version,
             checkpoint_uri=checkpoint_uri,
         )
@@ -182,7 +182,7 @@ class TrainingVerbs(AccountVerbs):
 
     def training_job(self, name: str) -> TrainingJob:
         """Return the handle of a training job that was submitted earlier, here or elsewhere."""
-        return TrainingJob(name, self.clients, self.poller)
+        return TrainingJob(name, self.clients, self.poller, self.store)
 
     def tuning_job(self, name: str) -> Tuning:
         """Return the handle of a search that was submitted earlier, here or elsewhere.
@@ -190,11 +190,15 @@ class TrainingVerbs(AccountVerbs):
         Raises:
             JobError: There is none of this name, or SageMaker refuses to tell.
         """
-        return attach_tuning(name, self.clients, self.poller)
+        return attach_tuning(name, self.clients, self.poller, self.store)
 
     def _check(self, spec: TrainingSpec) -> None:
         check_training(spec, self.store, runs_aws_rules=self.place.runs_aws_rules)
         self.place.check_specs(training=spec)
+
+    def _source(self, spec: TrainingSpec, *requirements: str) -> str:
+        own_rules = spec.debugger.rule_file if spec.debugger else None
+        return staging.upload_source(self.store, self.place.bucket, *requirements, own_rules=own_rules)
 
     def _resumed(self, spec: TrainingSpec, resume_from: str, tuning: TuningSpec | None = None) -> str:
         """Return where the checkpoints are that an earlier job left, or went on from itself.

@@ -290,10 +290,10 @@ def test_what_a_verb_does_not_take_is_named(session, dataset, job):
         session.upload({"source": "photos"})
 
 
-def test_rules_that_are_not_run_are_refused(session, dataset):
-    """Debugger rules are not passed over in silence, whichever way the job is started."""
-    spec = attrs.evolve(TINY, debugger=sdb.DebuggerSpec(rules=["Overfit"]))
-    with pytest.raises(sdb.UnsupportedError, match=r"training\.debugger"):
+def test_rules_that_only_aws_evaluates_are_refused(session, dataset):
+    """Rules of AWS's are not passed over in silence, whichever way the job is started."""
+    spec = attrs.evolve(TINY, debugger=sdb.DebuggerSpec(rules=["Overfit"], backend="aws"))
+    with pytest.raises(sdb.UnsupportedError, match=r"training\.debugger\.backend=native"):
         session.train(spec, dataset)
 
 
@@ -405,13 +405,13 @@ def test_a_plan_sends_nothing(photos, tmp_path, capsys):
 
 
 def test_what_cannot_be_run_yet_is_refused_before_anything_starts(photos, tmp_path, capsys):
-    """Debugger rules are not passed over in silence, before a search neither."""
+    """Rules of AWS's are not passed over in silence, before a search neither."""
     config = tmp_path / "job.yaml"
     config.write_text(CONFIG.format(photos=photos) + "tuning: {}\n")
-    rules = ["--set", "training.debugger.rules=[Overfit]"]
+    rules = ["--set", "training.debugger.backend=aws"]
     for command in ("run", "tune"):
         assert main(["--root", str(tmp_path / "root"), command, str(config), *rules]) == 1
-        assert "--set training.debugger=null" in capsys.readouterr().err
+        assert "--set training.debugger.backend=native" in capsys.readouterr().err
     assert not (tmp_path / "root").exists()
 
 

@@ -78,7 +78,7 @@ def draw(figure: Figure, history: History, *, narrow: bool) -> None:
             axes.set_ylim(0, 104)
             axes.set_yticks([0, 50, 100], ["0", "50", "100 %"])
         else:
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, max(axes.get_ylim()[1], 1000))  # below a kB there is nothing to see
             axes.yaxis.set_major_locator(MaxNLocator(3))
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _place: bytes_text(value)))
         _bands(axes, spans, began, unit)

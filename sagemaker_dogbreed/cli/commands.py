@@ -166,6 +166,16 @@ def logs(arguments: argparse.Namespace) -> None:
         print(line)
 
 
+def report(arguments: argparse.Namespace) -> None:
+    """Write a training job's report, and print where it is."""
+    print(_session(arguments).training_job(arguments.job).report(arguments.output))
+
+
+def diagnose(arguments: argparse.Namespace) -> None:
+    """Print what is wrong with a training job, and what to change."""
+    print(_session(arguments).training_job(arguments.job).diagnosis())
+
+
 def stop(arguments: argparse.Namespace) -> None:
     """Stop a training job, or a tuning job and its trials."""
     from sagemaker_dogbreed.jobs.calls import described, reported

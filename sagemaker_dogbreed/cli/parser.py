@@ -92,6 +92,15 @@ def parser() -> argparse.ArgumentParser:
     logs.add_argument("--follow", action="store_true", help="go on until the job has ended")
     logs.set_defaults(command=commands.logs)
 
+    report = words.add_parser("report", help="write an HTML report of a training job, with a diagnosis")
+    report.add_argument("job", help="name of the training job")
+    report.add_argument("--output", metavar="FILE", help="where to; default: the job's name, .html")
+    report.set_defaults(command=commands.report)
+
+    diagnose = words.add_parser("diagnose", help="say what is wrong with a training job, and what to change")
+    diagnose.add_argument("job", help="name of the training job")
+    diagnose.set_defaults(command=commands.diagnose)
+
     stop = words.add_parser("stop", help="stop a training job, or a tuning job")
     stop.add_argument("job", help="name of the job")
     stop.set_defaults(command=commands.stop)

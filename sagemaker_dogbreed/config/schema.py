@@ -9,7 +9,9 @@ from typing import Any, Union, get_args, get_origin
 import attrs
 
 from sagemaker_dogbreed.container import hparams
+from sagemaker_dogbreed.container.debugging.rules import Value
 from sagemaker_dogbreed.specs.dataset import CHECKS, SEVERITIES
+from sagemaker_dogbreed.specs.debugger import RULE_PATTERN, RuleSpec
 from sagemaker_dogbreed.specs.ranges import CategoricalRange, ContinuousRange, IntegerRange, Range
 from sagemaker_dogbreed.specs.tuning import Objective
 from sagemaker_dogbreed.specs.workflow import WorkflowSpec
@@ -66,6 +68,13 @@ def _of_type(kind: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
         return {"anyOf": [{"type": "string"}, _of_spec(Objective)]}
     if kind == Mapping[str, Range]:
         return _of_ranges()
+    if kind is RuleSpec:
+        return {"anyOf": [{"type": "string", "pattern": f"^(?:{RULE_PATTERN})$"}, _of_spec(RuleSpec)]}
+    if kind == Mapping[str, Value]:
+        return {"type": "object", "additionalProperties": {"type": ["boolean", "number", "string"]}}
+    if kind == Mapping[str, Mapping[str, str]]:
+        texts = {"type": "object", "additionalProperties": {"type": "string"}}
+        return {"type": "object", "additionalProperties": texts}
     if kind == Mapping[str, str]:
         return {"type": "object", "additionalProperties": {"type": "string"}}
     if get_origin(kind) in (tuple, Sequence):

@@ -17,7 +17,9 @@ import cattrs
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from sagemaker_dogbreed.container import hparams
+from sagemaker_dogbreed.container.debugging.rules import Value
 from sagemaker_dogbreed.errors import ConfigError, Problem, SpecError
+from sagemaker_dogbreed.specs.debugger import RuleSpec
 from sagemaker_dogbreed.specs.ranges import CategoricalRange, ContinuousRange, IntegerRange, Range
 from sagemaker_dogbreed.specs.tuning import Objective
 from sagemaker_dogbreed.specs.workflow import WorkflowSpec
@@ -63,6 +65,9 @@ def converter() -> cattrs.Converter:
         (tuple[str | int | float, ...], lambda value, _: value),
         (Mapping[str, str], _text_mapping),
         (Mapping[str, Range], lambda value, _: _ranges(value, made)),
+        (Sequence[RuleSpec], lambda value, _: _rules(value, made)),
+        (Mapping[str, Value], _mapping),
+        (Mapping[str, Mapping[str, str]], _mapping),
     )
     for generic, hook in generic_hooks:
         made.register_structure_hook_func(partial(operator.eq, generic), hook)
@@ -70,6 +75,13 @@ def converter() -> cattrs.Converter:
     made.register_unstructure_hook_factory(attrs.has, lambda cls: _plain_hook(cls, made))
     for listed in (Sequence[str], tuple[str | int | float, ...]):
         made.register_unstructure_hook_func(partial(operator.eq, listed), list)
+    made.register_unstructure_hook_func(
+        partial(operator.eq, Sequence[RuleSpec]), lambda rules: [_plain_rule(rule, made) for rule in rules]
+    )
+    made.register_unstructure_hook_func(
+        partial(operator.eq, Mapping[str, Mapping[str, str]]),
+        lambda value: {name: dict(each) for name, each in value.items()},
+    )
     return made
 
 
@@ -95,6 +107,30 @@ def _text_mapping(value: Any, _kind: Any) -> Any:
     if not isinstance(value, Mapping):
         raise SpecError(f"must be a mapping of texts to texts, got {value!r}")
     return dict(value)
+
+
+def _mapping(value: Any, _kind: Any) -> Any:
+    return value  # the field's own validator says what is wrong
+
+
+def _rules(value: Any, made: cattrs.Converter) -> list[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise SpecError(f"must be a list of rules, got {value!r}")
+    rules: list[Any] = []
+    errors: list[Exception] = []
+    for number, entry in enumerate(value):
+        try:
+            rules.append(entry if isinstance(entry, str) else made.structure(entry, RuleSpec))
+        except (cattrs.BaseValidationError, SpecError) as error:
+            error.add_note(_PathNote(number))
+            errors.append(error)
+    if errors:
+        raise cattrs.IterableValidationError("rules", errors, list)
+    return rules
+
+
+def _plain_rule(rule: RuleSpec, made: cattrs.Converter) -> Any:
+    return rule.name if rule == RuleSpec(name=rule.name) else made.unstructure(rule, RuleSpec)
 
 
 def _ranges(value: Any, made: cattrs.Converter) -> dict[str, Range]:

@@ -24,7 +24,8 @@ MAX_PIXELS = 200_000_000
 """Larger training images are refused: 600 MB decoded."""
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
-_FEW_IMAGES = 64  # for fewer, starting processes takes longer than loading
+MANY_IMAGES = 64
+"""For fewer, starting processes takes longer than loading."""
 
 UNCOUNTED = -100
 """The class number of an image that only fills a share: losses of torch pass over it."""
@@ -196,7 +197,7 @@ def loader(
 
 def worker_count(images: int, processors: int) -> int:
     """Return how many processes load so many images fastest."""
-    return 0 if processors == 1 or images < _FEW_IMAGES else min(processors, 8)
+    return 0 if processors == 1 or images < MANY_IMAGES else min(processors, 8)
 
 
 def _collate(items: Sequence[tuple[torch.Tensor, int] | Bad]) -> Batch | Bad:

@@ -11,6 +11,7 @@ import torch
 
 from sagemaker_dogbreed.container.average import Average
 from sagemaker_dogbreed.container.data import Batch
+from sagemaker_dogbreed.container.debugging.watcher import Watcher
 from sagemaker_dogbreed.container.hparams import Hyperparameters
 from sagemaker_dogbreed.container.model import Classifier
 from sagemaker_dogbreed.container.recipe import Recipe
@@ -40,38 +41,54 @@ class Learning:
     Attributes:
         recipe: What becomes of a batch and its loss.
         optimizer: Its parameters are all that is to train, in any stage.
+        epoch: The one at hand, numbered from 1.
+        next_step: The number of the next step, from 0 over all epochs.
+        steps: How many there are in all epochs.
         head_epochs: The first epochs, in which the head trains alone. A pretrained backbone joins in when
             the head knows what it wants; one with random weights has nothing to lose.
     """
 
     def __init__(
-        self, classifier: Classifier, wanted: Hyperparameters, examples: Examples, device: torch.device
+        self,
+        classifier: Classifier,
+        wanted: Hyperparameters,
+        examples: Examples,
+        device: torch.device,
+        watcher: Watcher,
     ) -> None:
         """Prepare to train the classifier, which is on the device, on examples."""
         self.recipe = Recipe.of(wanted, examples.class_counts, device)
         self.optimizer = _optimizer(classifier, wanted)
         joins_later = wanted.weights != "none" and not classifier.frozen
         self.head_epochs = min(wanted.head_epochs, wanted.epochs) if joins_later else 0
-        self._classifier, self._wanted = classifier, wanted
+        self._classifier, self._wanted, self._watcher = classifier, wanted, watcher
         self._average = Average(classifier.trained_tensors(), wanted.ema_decay) if wanted.ema_decay else None
         self._steps_an_epoch = -(-len(examples.sampler) // wanted.batch_size)
-        self._step = 0
+        self.epoch, self.next_step = 1, 0
+        self.steps = wanted.epochs * self._steps_an_epoch
 
     def begin(self, epoch: int) -> None:
         """Count steps from the first one of an epoch, which is numbered from 1."""
-        self._step = (epoch - 1) * self._steps_an_epoch
+        self.epoch, self.next_step = epoch, (epoch - 1) * self._steps_an_epoch
+
+    @property
+    def rate(self) -> float:
+        """The head's learning rate in the next step."""
+        return self._wanted.learning_rate * rate_share(self._wanted, self.next_step, self.steps)
 
     def step(self, loss: torch.Tensor) -> None:
         """Take the next step down the gradients of a batch's loss."""
-        rate = rate_share(self._wanted, self._step, self._wanted.epochs * self._steps_an_epoch)
+        rate = self.rate
         for group in self.optimizer.param_groups:
-            group["lr"] = self._wanted.learning_rate * rate * group["share"]
+            group["lr"] = rate * group["share"]
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's
+        self._watcher.backward_done()
         self.optimizer.step()
+        self._watcher.updated()
         if self._average:
-            self._average.update(self._step)
-        self._step += 1
+            self._average.update(self.next_step)
+        self.next_step += 1
 
     def average_state(self) -> OrderedDict[str, torch.Tensor]:
         """Return a copy, in main memory, of the weights' average; empty where none is kept."""

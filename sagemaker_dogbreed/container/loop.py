@@ -17,6 +17,7 @@ from sagemaker_dogbreed.container import log, metrics
 from sagemaker_dogbreed.container.checkpoint import Checkpoint, CheckpointStore
 from sagemaker_dogbreed.container.compilation import compiled
 from sagemaker_dogbreed.container.data import UNCOUNTED, Batch
+from sagemaker_dogbreed.container.debugging.watcher import Watcher
 from sagemaker_dogbreed.container.distributed import Ranks
 from sagemaker_dogbreed.container.hparams import Hyperparameters
 from sagemaker_dogbreed.container.learning import Examples, Learning
@@ -28,6 +29,11 @@ from sagemaker_dogbreed.container.threads import one_thread
 
 class DivergedError(Exception):
     """The loss became infinite or not a number."""
+
+
+Tally = Callable[[torch.Tensor, torch.Tensor, int], object]
+"""Called with each batch's scores (batch, classes), class numbers (batch,), and how many images it has on
+all ranks."""
 
 
 class StopRequested(Exception):  # noqa: N818 - it is no error
@@ -46,6 +52,7 @@ class Trainer:
         splits: Batches of images; with ``on_features``, of what the frozen backbone makes of them.
         stop_requested: Asked with each batch; the request may reach one rank only.
         epoch_ended: Told the measures of each epoch, by key; on True training ends there.
+        watcher: Records the training, and ends it where a rule says so.
     """
 
     classifier: Classifier
@@ -57,6 +64,7 @@ class Trainer:
     stop_requested: Callable[[], bool]
     on_features: bool = False
     epoch_ended: Callable[[Mapping[str, float]], bool] = lambda _: False
+    watcher: Watcher = dataclasses.field(default_factory=Watcher.idle)
 
     def fit(self) -> Checkpoint:
         """Train until the last epoch, or until patience or a stop request ends it.
@@ -73,12 +81,15 @@ class Trainer:
             DataError: An image cannot be decoded.
         """
         wanted = self.hyperparameters
-        learning = Learning(self.classifier, wanted, self.splits["train"], self.device)
+        learning = Learning(self.classifier, wanted, self.splits["train"], self.device, self.watcher)
         state = self.ranks.from_leader(self.checkpoints.load) or Checkpoint()
         if state.epoch:
             log.line(f"Resuming after epoch {state.epoch}")
             self.classifier.load_trained_state(state.model)
             learning.load(state.optimizer, state.average)
+        learning.begin(state.epoch + 1)
+        self.watcher.training_begins(epoch=state.epoch, step=learning.next_step, steps=learning.steps)
+        self.watcher.record(self.classifier.head if self.on_features else self.classifier)
         ended = False
         try:
             for head_alone, last in ((True, learning.head_epochs), (False, wanted.epochs)):
@@ -91,21 +102,25 @@ class Trainer:
                     network = network or self._network(head_alone=head_alone)
                     with one_thread(self.on_features):
                         state = self._epoch(state, network, learning)
-                    self.ranks.from_leader(functools.partial(self.checkpoints.save, state))
+                    with self.watcher.span("checkpoint"):
+                        self.ranks.from_leader(functools.partial(self.checkpoints.save, state))
                     ended = self.epoch_ended(state.history[-1])
             if state.epoch < wanted.epochs and not ended:
                 log.line(f"No better validation loss for {wanted.patience} epochs: stopping early")
         except StopRequested:
-            log.line(f"Stop requested: keeping what epoch {state.epoch} left")
+            rule = self.watcher.stopped_by
+            what = f"The rule {rule.name} ends the training" if rule else "Stop requested"
+            log.line(f"{what}: keeping what epoch {state.epoch} left")
         if state.epoch:
             self.classifier.load_trained_state(state.best_model)
             log.line(f"The best of {state.epoch} epochs is {state.best_epoch}")
         return state
 
-    def test(self) -> dict[str, float]:
+    def test(self, tally: Tally | None = None) -> dict[str, float]:
         """Return the test split's metrics by key (``test_loss``), and print their line."""
         network = self.ranks.together(self.classifier, on_features=self.on_features)
-        return _report("test", self._measure(network, self.splits["test"].batches()))
+        with self.watcher.span("test"):
+            return _report("test", self._measure(network, self.splits["test"].batches(), tally=tally))
 
     def _network(self, *, head_alone: bool) -> nn.Module:
         """Return what batches go through while the head trains alone, or after that."""
@@ -121,12 +136,18 @@ class Trainer:
         prefix = f"Epoch {epoch}/{self.hyperparameters.epochs} - "
         seed_everything(epoch_seed(self.hyperparameters.seed, epoch) + (self.ranks.rank << 48))
         learning.begin(epoch)
-        train = self._measure(network, self.splits["train"].batches(epoch), learning)
+        counts = _ClassCounts()
+        with self.watcher.span("train"):
+            train = self._measure(network, self.splits["train"].batches(epoch), learning, counts.add)
         report = _report("train", train, prefix)
         with learning.average_in_use():
-            valid = self._measure(network, self.splits["valid"].batches())
+            with self.watcher.span("evaluation"):
+                valid = self._measure(network, self.splits["valid"].batches())
             model = self.classifier.trained_state()
         report |= _report("valid", valid, prefix)
+        labels, errors = counts.sums(len(self.splits["train"].class_counts), self.ranks)
+        step = learning.next_step - 1
+        self.watcher.epoch_ended(epoch=epoch, step=step, measures=report, labels=labels, errors=errors)
         log.line(f"{prefix}took {time.monotonic() - started:.1f} s")
         average = learning.average_state()
         state = dataclasses.replace(
@@ -142,19 +163,29 @@ class Trainer:
         return state
 
     def _measure(
-        self, network: nn.Module, batches: Iterable[Batch], learning: Learning | None = None
+        self,
+        network: nn.Module,
+        batches: Iterable[Batch],
+        learning: Learning | None = None,
+        tally: Tally | None = None,
     ) -> dict[str, float]:
         """Run over the batches, learning from them where that is wanted; return the mean measures."""
+        watcher = self.watcher
+        watcher.passes("train" if learning else "evaluate")
         self.classifier.train(learning is not None)
         recipe = learning.recipe if learning else UNCHANGED
         in_part = learning and self.hyperparameters.precision == "bf16" and not self.on_features
         mixed = torch.autocast(self.device.type, torch.bfloat16, enabled=bool(in_part))
         seen = {"Loss": 0.0, "Top-1": 0.0, "Top-5": 0.0, "Images": 0.0}
-        for inputs, labels in batches:
+        for number, (inputs, labels) in enumerate(batches):
+            watcher.lap("data")
+            if learning:
+                watcher.step_begins(learning.next_step)
             inputs, labels = (
                 inputs.to(self.device, non_blocking=True),
                 labels.to(self.device, non_blocking=True),
             )
+            watcher.lap("copy")
             with torch.inference_mode(learning is None), mixed:
                 inputs, targets = recipe.blended(inputs, labels)
                 scores = network(inputs).float()
@@ -163,10 +194,24 @@ class Trainer:
             sums = (loss.detach(), ranked[:, 0].sum(), ranked.sum(), (labels != UNCOUNTED).sum())
             # The one wait for the GPU, and for the other ranks.
             values = torch.stack([value.double() for value in sums]).tolist()
+            watcher.lap("forward")
             *batch, stops = self.ranks.sum([*values, self.stop_requested()])
+            watcher.lap("ranks")
             if stops:
                 raise StopRequested
             batch_loss, batch_size = batch[0], batch[-1]
+            if tally:
+                tally(scores.detach(), labels, int(batch_size))
+            watcher.loss(batch_loss / batch_size)
+            if learning:
+                watcher.step_ended(
+                    step=learning.next_step,
+                    epoch=learning.epoch,
+                    loss=batch_loss / batch_size,
+                    top_1=batch[1] / batch_size,
+                    learning_rate=learning.rate,
+                    images=int(batch_size),
+                )
             if not math.isfinite(batch_loss):
                 raise DivergedError(
                     f"the loss is {batch_loss}: training diverged. "
@@ -175,9 +220,28 @@ class Trainer:
             if learning:
                 # Down the batch's mean loss, for the ranks' gradients are averaged.
                 learning.step(recipe.loss(scores, targets, plain=loss) * self.ranks.size / batch_size)
+            watcher.batch_ended(learning.next_step - 1 if learning else number)
             seen = {name: total + value for (name, total), value in zip(seen.items(), batch, strict=True)}
         count = seen.pop("Images")
         return {name: total / count for name, total in seen.items()}
+
+
+class _ClassCounts:
+    """How many images of each class there were in an epoch, and how many were classified wrongly."""
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def add(self, scores: torch.Tensor, labels: torch.Tensor, _images: int) -> None:
+        self._seen.append((labels, scores.argmax(1)))
+
+    def sums(self, classes: int, ranks: Ranks) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        labels, best = (torch.cat(each) for each in zip(*self._seen, strict=True))
+        counted = labels != UNCOUNTED
+        wrong = counted & (labels != best)
+        both = [torch.bincount(labels[chosen], minlength=classes) for chosen in (counted, wrong)]
+        sums = [int(value) for value in ranks.sum(torch.cat(both).tolist())]
+        return tuple(sums[:classes]), tuple(sums[classes:])
 
 
 def seed_everything(seed: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 
 from sagemaker_dogbreed.container import data, log, model, weights
 from sagemaker_dogbreed.container.checkpoint import Checkpoint, CheckpointStore
+from sagemaker_dogbreed.container.debugging.watcher import Watcher
 from sagemaker_dogbreed.container.distributed import Ranks
 from sagemaker_dogbreed.container.environment import TrainingEnvironment
 from sagemaker_dogbreed.container.features.extraction import Extraction
@@ -36,12 +37,14 @@ class Job:
     Attributes:
         device: Where networks run.
         stop_requested: Whether this process was asked to stop.
+        watcher: Records the job.
     """
 
     environment: TrainingEnvironment
     ranks: Ranks
     device: torch.device
     stop_requested: Callable[[], bool]
+    watcher: Watcher = dataclasses.field(default_factory=Watcher.idle)
 
     def raise_if_stopped(self) -> None:
         """Raise StopRequested, in all processes, if one of them was asked to stop."""
@@ -56,6 +59,7 @@ class Prepared:
     Attributes:
         backbone_digest: Of the weights that a backbone begins with of which something is frozen, else None.
         counts: How many images each split has.
+        test_files: The test split's images, in the order of their batches.
         splits: Batches of images; with ``on_features`` of what the frozen backbone makes of them.
     """
 
@@ -66,6 +70,7 @@ class Prepared:
     classifier: Classifier
     backbone_digest: str | None
     counts: Mapping[str, int]
+    test_files: Sequence[Path]
     splits: Mapping[str, Examples]
     on_features: bool
 
@@ -83,6 +88,7 @@ class Prepared:
             device=self.job.device,
             stop_requested=self.job.stop_requested,
             on_features=self.on_features,
+            watcher=self.job.watcher,
         )
 
     def with_hyperparameters(self, wanted: Hyperparameters) -> Prepared:
@@ -155,6 +161,7 @@ def prepare(job: Job, hyperparameters: Hyperparameters) -> Prepared:
             earlier=environment.channels.get("features"),
             dataset_version=environment.dataset_version,
             stop_requested=job.stop_requested,
+            watcher=job.watcher,
         ).splits(images)
     else:
         # Found now, not after hours: training and validation images are all read in the first epoch.
@@ -169,6 +176,7 @@ def prepare(job: Job, hyperparameters: Hyperparameters) -> Prepared:
         classifier=classifier,
         backbone_digest=None if hyperparameters.finetune == "full" else model.digest(classifier.backbone),
         counts=counts,
+        test_files=[path for path, _ in images["test"].dataset.files],
         splits=splits,
         on_features=on_features,
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import platform
 import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sagemaker_dogbreed.container import log
 from sagemaker_dogbreed.container.environment import FailedElsewhere, TrainingEnvironment
@@ -22,8 +24,15 @@ from sagemaker_dogbreed.container.hparams import (
 )
 
 if TYPE_CHECKING:
+    import torch
+
+    from sagemaker_dogbreed.container.debugging.watcher import Watcher
     from sagemaker_dogbreed.container.distributed import Ranks
     from sagemaker_dogbreed.container.preparation import Job, Trained
+
+
+class StoppedByRuleError(Exception):
+    """A rule ended the training before there was a model."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,27 +82,90 @@ def _train_together(
 ) -> None:
     import torch
 
-    from sagemaker_dogbreed.container import artifact
     from sagemaker_dogbreed.container.preparation import Job
-    from sagemaker_dogbreed.container.tuning.single_job import STUDY_FILE, SingleJob
+    from sagemaker_dogbreed.container.tuning.single_job import SingleJob
 
     torch.backends.cudnn.deterministic = True
     log.line(f"Hyperparameters: {json.dumps(hyperparameters.to_strings())}")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    watcher = _watcher(environment, strings, ranks, device)
     job = Job(
         environment=environment,
         ranks=ranks,
-        device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
-        stop_requested=lambda: bool(stop_signals),
+        device=device,
+        stop_requested=lambda: bool(stop_signals) or watcher.stopped_by is not None,
+        watcher=watcher,
     )
+    try:
+        watcher.start(_settings(hyperparameters, job))
+        if RATE_TEST in strings:
+            _suggest_learning_rate(job, hyperparameters)
+            return
+        if TUNING in strings:
+            trained = SingleJob(job, hyperparameters, read_tuning(strings[TUNING])).run()
+        else:
+            trained = _trained(job, hyperparameters, stop_signals)
+        if trained is not None and ranks.leads:
+            _write(environment, trained)
+    finally:
+        watcher.finish(environment.output_data_dir)
+
+
+def _watcher(
+    environment: TrainingEnvironment, strings: Mapping[str, str], ranks: Ranks, device: torch.device
+) -> Watcher:
+    """Return what records and judges the job, as the hyperparameters ask for it."""
+    from sagemaker_dogbreed.container.debugging.records import FOLDER, SMDEBUG_FOLDER
+    from sagemaker_dogbreed.container.debugging.settings import (
+        DEBUGGER,
+        PROFILER,
+        DebuggerSettings,
+        ProfilerSettings,
+        read_settings,
+    )
+    from sagemaker_dogbreed.container.debugging.watcher import Watcher
+
     if RATE_TEST in strings:
-        _suggest_learning_rate(job, hyperparameters)
-        return
-    if TUNING in strings:
-        trained = SingleJob(job, hyperparameters, read_tuning(strings[TUNING])).run()
-    else:
-        trained = _trained(job, hyperparameters)
-    if trained is None or not ranks.leads:
-        return
+        return Watcher.idle()
+    debugger = read_settings(DebuggerSettings, strings.get(DEBUGGER))
+    return Watcher(
+        environment.checkpoint_dir / FOLDER,
+        rank=ranks.rank,
+        device=device,
+        debugger=None if TUNING in strings else debugger,  # it is about one training
+        profiler=read_settings(ProfilerSettings, strings.get(PROFILER)),
+        smdebug_folder=environment.output_data_dir / SMDEBUG_FOLDER,
+    )
+
+
+def _settings(hyperparameters: Hyperparameters, job: Job) -> dict[str, Any]:
+    """Return what a job was told, and what it found, for its records."""
+    import torch
+
+    from sagemaker_dogbreed.container.data import MANY_IMAGES, worker_count
+
+    workers = hyperparameters.num_workers
+    return {
+        **dataclasses.asdict(hyperparameters),
+        "num_workers": worker_count(MANY_IMAGES, job.ranks.processors) if workers is None else workers,
+        "on_features": hyperparameters.finetune == "head" and hyperparameters.feature_cache == "on",
+        "job_name": job.environment.job_name,
+        "dataset_version": job.environment.dataset_version,
+        "processes": job.ranks.size,
+        "processors": job.ranks.processors,
+        "device": str(job.device),
+        "pin_memory": torch.cuda.is_available(),
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "platform": platform.platform(),
+    }
+
+
+def _write(environment: TrainingEnvironment, trained: Trained) -> None:
+    """Write the job's output and the model artifact."""
+    from sagemaker_dogbreed.container import artifact
+    from sagemaker_dogbreed.container.tuning.single_job import STUDY_FILE
+
     summary = {"best_epoch": trained.state.best_epoch, "epochs": trained.state.epoch, **trained.metrics}
     write_json(environment.output_data_dir / "history.json", {"epochs": list(trained.state.history)})
     write_json(environment.output_data_dir / "metrics.json", summary)
@@ -133,28 +205,51 @@ def _suggest_learning_rate(job: Job, hyperparameters: Hyperparameters) -> None:
     log.line(f"{SUGGESTION}{found.suggestion:.6g}")
 
 
-def _trained(job: Job, hyperparameters: Hyperparameters) -> Trained | None:
-    """Train, and return the best of the epochs; None where the job was stopped before there was one."""
+def _trained(job: Job, hyperparameters: Hyperparameters, stop_signals: Sequence[int]) -> Trained | None:
+    """Train, and return the best of the epochs; None where the job was stopped before there was one.
+
+    Raises:
+        StoppedByRuleError: A rule ended the training before there was one.
+    """
     from sagemaker_dogbreed.container import loop
+    from sagemaker_dogbreed.container.debugging.records import EVALUATION_FILE
+    from sagemaker_dogbreed.container.evaluation import Evaluation
     from sagemaker_dogbreed.container.preparation import Trained, prepare
 
     try:
         prepared = prepare(job, hyperparameters)
     except loop.StopRequested:
+        _raise_if_ended_by_rule(job)
         log.line("Stop requested: what has passed the backbone is kept, and there is no model yet")
         return None
     trainer = prepared.trainer(job.environment.checkpoint_dir)
     state = trainer.fit()
     if not state.epoch:
+        _raise_if_ended_by_rule(job)
         log.line("Stopped before the first epoch was complete: there is no model to keep")
         return None
+    # A rule ends the training, and not what comes after it.
+    trainer = dataclasses.replace(trainer, stop_requested=lambda: bool(stop_signals))
     metrics: dict[str, float] = dict(state.history[state.best_epoch - 1])
     del metrics["epoch"]
+    evaluation = Evaluation(prepared.class_names, prepared.test_files, job.ranks)
     try:
-        metrics |= trainer.test()
+        metrics |= trainer.test(evaluation.add)
+        evaluation.write(job.environment.output_data_dir / EVALUATION_FILE)
+        job.watcher.keep(job.environment.output_data_dir / EVALUATION_FILE)
     except loop.StopRequested:
         log.line("Stop requested: the test split is left out")
+    job.watcher.release()
     return Trained(prepared=prepared, state=state, metrics=metrics)
+
+
+def _raise_if_ended_by_rule(job: Job) -> None:
+    rule = job.ranks.from_leader(lambda: job.watcher.stopped_by)
+    if rule is not None:
+        raise StoppedByRuleError(
+            f"the rule {rule.name} ended the training before there was a model: {rule.details}. Mend what it "
+            "found, or let it go on with on_trigger: none"
+        )
 
 
 def _reason(error: Exception) -> str:

@@ -18,6 +18,7 @@ from sagemaker_dogbreed.jobs.trouble import kind_of
 from sagemaker_dogbreed.jobs.tuning_job import TuningJob
 from sagemaker_dogbreed.jobs.tuning_progress import Progress, TuningBar, trials_at_most
 from sagemaker_dogbreed.jobs.tuning_results import Trial, TuningResults, Value
+from sagemaker_dogbreed.store.interface import Store
 
 _TRIAL = re.compile(r"(?:\[[^\]]*\] )?Trial (\{.*\})")
 
@@ -28,9 +29,9 @@ class SingleJobTuning:
     It has what the handle of a tuning job has, and ``job``, the training job's own.
     """
 
-    def __init__(self, name: str, clients: Any, poller: Poller) -> None:
+    def __init__(self, name: str, clients: Any, poller: Poller, store: Store | None = None) -> None:
         self.name = name
-        self.job = TrainingJob(name, clients, poller)
+        self.job = TrainingJob(name, clients, poller, store)
         self._clients = clients
 
     def __repr__(self) -> str:
@@ -120,7 +121,7 @@ Tuning = TuningJob | SingleJobTuning
 """A handle on a search, however it is run."""
 
 
-def attach_tuning(name: str, clients: Any, poller: Poller) -> Tuning:
+def attach_tuning(name: str, clients: Any, poller: Poller, store: Store | None = None) -> Tuning:
     """Return the handle of a search, a tuning job's where there is one of this name.
 
     Raises:
@@ -132,7 +133,7 @@ def attach_tuning(name: str, clients: Any, poller: Poller) -> Tuning:
     except JobError as error:
         if error.__cause__ is None or kind_of(error.__cause__) != "missing":
             raise
-        single = SingleJobTuning(name, clients, poller)
+        single = SingleJobTuning(name, clients, poller, store)
         try:
             _config(single.describe(), name)
         except JobError as other:

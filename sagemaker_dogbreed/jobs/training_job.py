@@ -14,9 +14,11 @@ from sagemaker_dogbreed.jobs.calls import explain, reported, with_fresh_credenti
 from sagemaker_dogbreed.jobs.failure import job_failure, stopped_job
 from sagemaker_dogbreed.jobs.logs import LogReader
 from sagemaker_dogbreed.jobs.polling import Poller
+from sagemaker_dogbreed.jobs.recorded_job import RecordedJob, told_statuses
 from sagemaker_dogbreed.jobs.transitions import TransitionReader
 from sagemaker_dogbreed.jobs.trouble import AWS_ERRORS
 from sagemaker_dogbreed.requests.names import NAME_RULE, is_resource_name
+from sagemaker_dogbreed.store.interface import Store
 
 FINAL_STATUSES = ("Completed", "Failed", "Stopped")
 
@@ -64,32 +66,42 @@ class TrainingResult:
         return f"{self.job_name}: {self.status}; {values or 'no metrics'}"
 
 
-class TrainingJob:
+class TrainingJob(RecordedJob):
     """A handle on a training job; made by ``Session.train`` and ``Session.training_job``."""
 
-    def __init__(self, name: str, clients: Any, poller: Poller) -> None:
+    def __init__(self, name: str, clients: Any, poller: Poller, store: Store | None = None) -> None:
+        """Name the job; without a store its records cannot be read."""
         if not is_resource_name(name):
             raise JobError(f"{name!r} is not the name of a training job: {NAME_RULE}")
         self.name = name
         self._clients = clients
         self._poller = poller
+        self._store = store
 
     def __repr__(self) -> str:
         return f"TrainingJob({self.name!r})"
 
+    def _repr_html_(self) -> str:
+        from sagemaker_dogbreed.analysis.report.job_card import job_card
+
+        answer = self.describe()
+        return job_card(answer, _metrics(answer), told_statuses(answer))
+
     def describe(self) -> dict[str, Any]:
-        """Return DescribeTrainingJob's answer as it is.
+        """Return DescribeTrainingJob's answer, with what native rules have found.
 
         Raises:
             JobError: There is no training job of this name, or SageMaker refuses to tell.
         """
         with self._reported("cannot be described"):
-            return with_fresh_credentials(self._clients, self._described)
+            answer = with_fresh_credentials(self._clients, self._described)
+        return self._with_statuses(answer)
 
     @property
     def status(self) -> str:
         """InProgress, Completed, Failed, Stopping or Stopped."""
-        return _status(self.describe())
+        with self._reported("cannot be described"):
+            return _status(with_fresh_credentials(self._clients, self._described))
 
     def wait(self, timeout_seconds: float | None = None, *, logs: bool = False) -> TrainingJob:
         """Wait until the job has ended well, and return the handle.
@@ -213,18 +225,22 @@ class TrainingJob:
         uri = (answer.get("ModelArtifacts") or {}).get("S3ModelArtifacts")
         if not uri:
             raise stopped_job(self.name, answer)
-        final = {
-            metric.get("MetricName"): metric.get("Value") for metric in answer.get("FinalMetricDataList", ())
-        }
         return TrainingResult(
             job_name=self.name,
             status=status,
             model=ModelArtifact(uri=uri, job_name=self.name),
-            metrics={name: final[name] for name in metrics.NAMES if final.get(name) is not None},
+            metrics=_metrics(answer),
             seconds=answer.get("BillableTimeInSeconds"),
             training_seconds=answer.get("TrainingTimeInSeconds"),
             checkpoint_uri=(answer.get("CheckpointConfig") or {}).get("S3Uri"),
         )
+
+
+def _metrics(answer: Mapping[str, Any]) -> dict[str, float]:
+    final = {
+        metric.get("MetricName"): metric.get("Value") for metric in answer.get("FinalMetricDataList", ())
+    }
+    return {name: final[name] for name in metrics.NAMES if final.get(name) is not None}
 
 
 def _status(answer: Mapping[str, Any]) -> str:

@@ -55,7 +55,8 @@ class CheckpointSync:
         now = self._look()
         is_changing = False
         for path, seen in now.items():
-            at_rest = final or self._last_look.get(path) == seen
+            # A file of lines is appended to, and whole but for its last line at any time.
+            at_rest = final or path.suffix == ".jsonl" or self._last_look.get(path) == seen
             if at_rest and self._stored.get(path) != seen:
                 self._put(path)
                 self._stored[path] = seen

@@ -32,6 +32,7 @@ from sagemaker_dogbreed.local.log_files import TRAINING_GROUP, LogWriter
 from sagemaker_dogbreed.local.metric_reader import MetricReader
 from sagemaker_dogbreed.local.program import Program
 from sagemaker_dogbreed.local.records import Record, State
+from sagemaker_dogbreed.local.rule_statuses import RuleStatuses
 from sagemaker_dogbreed.store.local import LocalStore
 
 _LOOK_INTERVAL = 0.2  # seconds between looks at the record
@@ -62,6 +63,7 @@ class TrainingRun:
         self._log = LogWriter(self._store.root, TRAINING_GROUP, f"{name}/algo-1-{int(time.time())}")
         definitions = self._description["AlgorithmSpecification"].get("MetricDefinitions", [])
         self._metrics = MetricReader(definitions)
+        self._rules = RuleStatuses(self._container.checkpoints, name)
         checkpoints = self._description.get("CheckpointConfig")
         self._checkpoints = (
             CheckpointSync(self._container.checkpoints, self._store, checkpoints["S3Uri"])
@@ -158,6 +160,7 @@ class TrainingRun:
                 process.stop(self._grace)
         finally:
             process.close()
+        self._rules.changed()
         self._sync_checkpoints(final=True)
         if ended_by is None and self._stopping():
             ended_by = "Stopped"
@@ -206,13 +209,20 @@ class TrainingRun:
             return False
         self._next_look = time.monotonic() + _LOOK_INTERVAL
         known = self._record.read()
-        if known is not None and self._metrics.latest != known["Description"].get("FinalMetricDataList", []):
+        if known is None:
+            return self._stopping()
+        metrics = known["Description"].get("FinalMetricDataList", [])
+        if self._rules.changed() or self._metrics.latest != metrics:
             with self._record.update() as state:
-                self._put_metrics(state)
+                self._put_findings(state)
         return self._stopping()
 
-    def _put_metrics(self, state: State | None) -> None:
-        if state is not None and self._metrics.latest:
+    def _put_findings(self, state: State | None) -> None:
+        """Note the metrics and what rules have found."""
+        if state is None:
+            return
+        state["Description"] |= self._rules.latest
+        if self._metrics.latest:
             state["Description"]["FinalMetricDataList"] = self._metrics.latest
 
     def _stopping(self) -> bool:
@@ -254,7 +264,7 @@ class TrainingRun:
     def _end(self, status: str, reason: str | None = None, secondary_status: str | None = None) -> None:
         with self._record.update() as state:
             if state is not None:
-                self._put_metrics(state)
+                self._put_findings(state)
                 if status == "Completed" and state["Description"]["TrainingJobStatus"] == "Stopping":
                     status = "Stopped"  # asked for while the model was uploaded
                 training_status.end(state["Description"], status, reason, secondary_status)

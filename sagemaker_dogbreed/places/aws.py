@@ -19,6 +19,7 @@ from sagemaker_dogbreed.aws.roles.role import find_role, resolve_role
 from sagemaker_dogbreed.aws.roles.role_creation import ensure_role, own_role
 from sagemaker_dogbreed.aws.spending.pricing import Prices
 from sagemaker_dogbreed.clients import NO_REGION, Clients
+from sagemaker_dogbreed.container.debugging.smdebug_checks import PINS
 from sagemaker_dogbreed.errors import AccountError, UnsupportedError
 from sagemaker_dogbreed.jobs.polling import Poller
 from sagemaker_dogbreed.specs.dataset import DatasetSpec
@@ -135,6 +136,11 @@ class AwsPlace:
         """
         if training is None or training.debugger is None or training.image_uri is not None:
             return
+        if training.debugger.hook == "smdebug":
+            raise UnsupportedError(
+                "training.debugger with hook: smdebug needs smdebug in the image, which AWS's current ones "
+                f"lack: name an image of your own with training.image_uri ({PINS}), or use hook: native"
+            )
         if training.debugger.backend == "aws":
             raise UnsupportedError(
                 "training.debugger with backend: aws needs smdebug in the image. AWS's have it up to PyTorch "

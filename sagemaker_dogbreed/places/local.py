@@ -11,6 +11,7 @@ import attrs
 from sagemaker_dogbreed.aws.preflight import checks, spec_checks
 from sagemaker_dogbreed.aws.preflight.report import PreflightReport
 from sagemaker_dogbreed.clients import Clients
+from sagemaker_dogbreed.container.debugging import smdebug_checks
 from sagemaker_dogbreed.errors import MissingExtraError, UnsupportedError
 from sagemaker_dogbreed.jobs.polling import Poller
 from sagemaker_dogbreed.local.service import LocalSageMaker
@@ -79,11 +80,16 @@ class LocalPlace:
     def check_specs(
         self, *, training: TrainingSpec | None = None, endpoint: EndpointSpec | None = None
     ) -> None:
-        """Check that one machine does.
+        """Check that one machine does, and that smdebug works on it where its hook is asked for.
 
         Raises:
-            UnsupportedError: More instances are asked for.
+            UnsupportedError: More instances are asked for, or smdebug does not work here.
         """
+        if training is not None and training.debugger is not None and training.debugger.hook == "smdebug":
+            try:
+                smdebug_checks.check_installed()
+            except smdebug_checks.SmdebugError as error:
+                raise UnsupportedError(f"training.debugger: {error}") from error
         for what, count in (
             ("training.compute", training.compute.instance_count if training else 1),
             ("endpoint", endpoint.instance_count if endpoint else 1),

@@ -10,7 +10,7 @@ import warnings
 from typing import Any
 
 from sagemaker_dogbreed.errors import MissingExtraError, SpecError
-from sagemaker_dogbreed.specs.debugger import DebuggerSpec, ProfilerSpec
+from sagemaker_dogbreed.specs.debugger import DebuggerSpec, ProfilerSpec, RuleSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
 
 
@@ -44,7 +44,7 @@ def debugger_fields(spec: TrainingSpec, output_uri: str, rule_image_uri: str | N
 
 
 def _debugger(spec: DebuggerSpec, output_uri: str, image_uri: str | None) -> dict[str, Any]:
-    known = {rule: _debugger_rule(rule) for rule in spec.rules}
+    known = {rule.name: _debugger_rule(rule.name) for rule in spec.rules}
     # The hook records what the rules read, and the losses in any case.
     collections: dict[str, dict[str, str]] = {"losses": {}}
     for rule in known.values():
@@ -64,8 +64,8 @@ def _debugger(spec: DebuggerSpec, output_uri: str, image_uri: str | None) -> dic
     }
     if known:
         fields["DebugRuleConfigurations"] = [
-            _rule(name, rule["DebugRuleConfiguration"]["RuleParameters"], image_uri)
-            for name, rule in known.items()
+            _rule(each, known[each.name]["DebugRuleConfiguration"]["RuleParameters"], image_uri)
+            for each in spec.rules
         ]
     return fields
 
@@ -80,18 +80,18 @@ def _profiler(spec: ProfilerSpec, output_uri: str, image_uri: str | None) -> dic
     }
     if spec.rules:
         fields["ProfilerRuleConfigurations"] = [
-            _rule(name, _profiler_rule(name), image_uri) for name in spec.rules
+            _rule(each, _profiler_rule(each.name), image_uri) for each in spec.rules
         ]
     return fields
 
 
-def _rule(name: str, parameters: dict[str, Any], image_uri: str | None) -> dict[str, Any]:
+def _rule(rule: RuleSpec, defaults: dict[str, Any], image_uri: str | None) -> dict[str, Any]:
     if image_uri is None:
-        raise SpecError(f"the rule {name} needs the image of AWS's rule evaluator, which is not known here")
+        raise SpecError(f"the rule {rule.name} needs the image of AWS's evaluator, which is not known here")
     return {
-        "RuleConfigurationName": name,
+        "RuleConfigurationName": rule.name,
         "RuleEvaluatorImage": image_uri,
-        "RuleParameters": {key: str(value) for key, value in parameters.items()},
+        "RuleParameters": {key: str(value) for key, value in {**defaults, **rule.parameters}.items()},
     }
 
 

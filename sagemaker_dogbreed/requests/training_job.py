@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from sagemaker_dogbreed.container import metrics
+from sagemaker_dogbreed.container.debugging.settings import as_strings
 from sagemaker_dogbreed.container.environment import DATASET_VERSION
 from sagemaker_dogbreed.requests.channels import Channel, input_data_config
 from sagemaker_dogbreed.requests.debugger import debugger_fields
@@ -58,6 +59,10 @@ def create_training_job(
         },
         "HyperParameters": {
             **spec.hyperparameters.to_strings(),
+            **as_strings(
+                spec.debugger.settings if spec.debugger else None,
+                spec.profiler.settings if spec.profiler else None,
+            ),
             # The training toolkit's own: which script to run, where its code lies, and how often it is run.
             "sagemaker_program": "train.py",
             "sagemaker_submit_directory": locations.source_archive_uri,

@@ -119,8 +119,18 @@ class TrainingSpec:
     volume_kms_key: str | None = aws_fields.kms_key("KMS key of the instances' disks")
     output_kms_key: str | None = aws_fields.kms_key("KMS key of the model artifact")
     tags: Mapping[str, str] = aws_fields.tags("tags of the job, beside the library's own")
-    debugger: DebuggerSpec | None = spec("training rules", DebuggerSpec, default=None)
-    profiler: ProfilerSpec | None = spec("system monitoring", ProfilerSpec, default=None)
+    debugger: DebuggerSpec | None = spec(
+        "what is recorded, and training rules; null: neither",
+        DebuggerSpec,
+        factory=DebuggerSpec,
+        optional=True,
+    )
+    profiler: ProfilerSpec | None = spec(
+        "system monitoring and profiler rules; null: neither",
+        ProfilerSpec,
+        factory=ProfilerSpec,
+        optional=True,
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.weights == "none" and self.finetune != "full":

@@ -173,11 +173,18 @@ def text_mapping(
     )
 
 
-def spec(help_text: str, kind: type, *, default: Any = attrs.NOTHING, factory: Any = None) -> Any:
-    """Return an attrs field for a nested spec; ``default=None`` makes it optional."""
+def spec(
+    help_text: str,
+    kind: type,
+    *,
+    default: Any = attrs.NOTHING,
+    factory: Any = None,
+    optional: bool = False,
+) -> Any:
+    """Return an attrs field for a nested spec; None is accepted where it is the default, or optional."""
 
     def validate(_spec: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if value is None and attribute.default is None:
+        if value is None and (optional or attribute.default is None):
             return
         if not isinstance(value, kind):
             raise SpecError(f"{attribute.name} must be a {kind.__name__}, got {value!r}")

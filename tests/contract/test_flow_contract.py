@@ -244,11 +244,11 @@ class Contract:
         [
             (TINY.with_hyperparameters({"backbone": "resnet51"}), "resnet50"),
             (sdb.TrainingSpec(weights="nope.pth"), "there is no file 'nope.pth'"),
-            (sdb.TrainingSpec(debugger=sdb.DebuggerSpec(rules=["Overfit"])), "training.debugger"),
+            (sdb.TrainingSpec(debugger=sdb.DebuggerSpec(rule_file="no.py")), "there is no file 'no.py'"),
         ],
     )
     def test_preflight_finds_what_a_job_would_die_of(self, session, spec, words):
-        """A misspelt backbone, missing weights, what is not run yet: told before it costs."""
+        """A misspelt backbone, missing weights or rules of one's own: told before it costs."""
         report = session.preflight(training=spec)
         assert words in "".join(check.message for check in report.errors)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sagemaker_dogbreed.analysis.causes.amounts import number, percent
 from sagemaker_dogbreed.analysis.causes.case import Case
 from sagemaker_dogbreed.analysis.causes.cause import Cause
+from sagemaker_dogbreed.analysis.causes.divergence import LEARNING_EFFECTS
 
 _RATIO = 10  # as AWS's rule ClassImbalance has it
 _HARMED = 1.5  # times the share of wrong answers of the common classes
@@ -22,13 +23,7 @@ def one_class(case: Case) -> Cause | None:
         evidence=(f"All {sum(labels)} training images of an epoch have the same label.",),
         advice=("Look at the data set's folders: each class is a folder of its own.",),
         severity=1.0,
-        explains=(
-            "ClassImbalance",
-            "class_imbalance",
-            "VanishingGradient",
-            "vanishing_gradients",
-            "leaked_labels",
-        ),
+        explains=(*LEARNING_EFFECTS, "leaked_labels"),
     )
 
 

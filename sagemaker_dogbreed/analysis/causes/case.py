@@ -19,6 +19,8 @@ from sagemaker_dogbreed.container.debugging.watch import RuleStatus
 Find: TypeAlias = "Callable[[Case], Cause | None]"
 """Looks at a case for one kind of cause."""
 
+_FALLEN = 0.8  # of the loss at the start
+
 FEW_BATCHES = 5
 """Fewer batches than that tell nothing about a time."""
 
@@ -68,6 +70,11 @@ class Case:
         return median(self.losses[-self._window :])
 
     @property
+    def learned(self) -> bool:
+        """Whether the loss has fallen."""
+        return self.first_loss is not None and (self.last_loss or 0.0) <= _FALLEN * self.first_loss
+
+    @property
     def _window(self) -> int:
         return max(1, len(self.losses) // 10)
 
@@ -103,16 +110,21 @@ class Case:
         return median(
             tensor.update
             for tensors in self.history.tensors
-            for tensor in tensors.tensors.values()
-            if tensor.kind == "weight" and tensor.update is not None
+            for name, tensor in tensors.tensors.items()
+            # Biases begin at zero, of which any change is a large one.
+            if tensor.kind == "weight" and tensor.update is not None and not name.endswith("bias")
         )
 
     def changed_rate(self, factor: float) -> dict[str, tuple[Any, Any]]:
-        """Return the learning rate's change by a factor, within what a spec accepts; empty if unknown."""
+        """Return the learning rate's change by a factor, within what a spec accepts; empty if unknown.
+
+        It is not raised to less than its default.
+        """
         old, limits = self.learning_rate, hparams.rules("learning_rate")
-        if old is None or old <= 0:
+        if old is None or old < 0:
             return {}
-        new = float(f"{min(max(old * factor, limits['minimum']), limits['maximum']):.3g}")
+        wanted = old * factor if factor < 1 else max(old * factor, hparams.default("learning_rate"))
+        new = float(f"{min(max(wanted, limits['minimum']), limits['maximum']):.3g}")
         return {"learning_rate": (old, new)} if new != old else {}
 
     def change(self, **wanted: Any) -> dict[str, tuple[Any, Any]]:

@@ -9,12 +9,13 @@ from sagemaker_dogbreed.analysis.causes.case import Case
 from sagemaker_dogbreed.analysis.causes.cause import Cause
 
 _RISEN = 1.5  # times the loss at the start
-_JUMPED = 3.0
+_JUMPED, _FAR = 5.0, 50.0  # times the first loss
 _BARELY = 0.95  # of the loss at the start; below it, something was learned
 _FEW_STEPS = 10
 _LARGE_UPDATE, _SMALL_UPDATE = 0.1, 1e-6  # of a weight's norm in a step; usual is some 0.001
-_LEARNING_EFFECTS = (
+LEARNING_EFFECTS = (
     "ExplodingTensor",
+    "NaNOrInf",
     "LossNotDecreasing",
     "WeightUpdateRatio",
     "PoorWeightInitialization",
@@ -35,8 +36,10 @@ _LEARNING_EFFECTS = (
     "saturated",
     "step_size",
     "all_zero",
+    "unstable",
     "not_learning",
 )
+"""What follows where nothing can be learned: names of rules, and of causes that are none then."""
 
 
 def not_finite_from_the_start(case: Case) -> Cause | None:
@@ -49,10 +52,10 @@ def not_finite_from_the_start(case: Case) -> Cause | None:
         title="The loss is no number from the first step on",
         explanation="No step had been made yet: the images, the labels or the weights hold values that are "
         "not finite, and no learning rate mends that.",
-        evidence=("The loss of step 0 is not finite.", *case.quotes("ExplodingTensor")),
+        evidence=("The loss of step 0 is not finite.", *case.quotes("ExplodingTensor", "NaNOrInf")),
         advice=("Inspect the data set and the weights file for values that are NaN or infinite.",),
         severity=1.0,
-        explains=(*_LEARNING_EFFECTS, "diverging"),
+        explains=(*LEARNING_EFFECTS, "diverging"),
     )
 
 
@@ -60,7 +63,7 @@ def diverging(case: Case) -> Cause | None:
     """Find that steps are so large that the loss grows, or is no number in the end."""
     bad = next((step for step in case.history.steps if not math.isfinite(step.loss)), None)
     first, last = case.first_loss, case.last_loss
-    exploded = bad is not None or case.found("ExplodingTensor")
+    exploded = bad is not None or case.found("ExplodingTensor", "NaNOrInf")
     enough = len(case.losses) >= _FEW_STEPS and first is not None and last is not None
     risen = enough and last > _RISEN * max(first, 1e-6)  # type: ignore[operator,type-var]  # enough tells
     if not exploded and not risen:
@@ -70,7 +73,7 @@ def diverging(case: Case) -> Cause | None:
         evidence.append(f"From step {bad.step} on the loss is not finite.")
     if risen:
         evidence.append(f"The loss rose from {number(first or 0)} to {number(last or 0)}.")
-    evidence += [*case.quotes("ExplodingTensor", "WeightUpdateRatio"), *_step_size(case)]
+    evidence += [*case.quotes("ExplodingTensor", "NaNOrInf", "WeightUpdateRatio"), *_step_size(case)]
     return Cause(
         name="diverging",
         title="Training diverges: the learning rate is too high",
@@ -79,7 +82,30 @@ def diverging(case: Case) -> Cause | None:
         change=case.changed_rate(0.1),
         advice=() if case.learning_rate else ("Lower the learning rate to a tenth.",),
         severity=1.0,
-        explains=_LEARNING_EFFECTS,
+        explains=LEARNING_EFFECTS,
+    )
+
+
+def unstable(case: Case) -> Cause | None:
+    """Find that the first steps throw the loss far above what it was."""
+    if not case.losses or case.history.steps[0].step != 0 or not math.isfinite(case.history.steps[0].loss):
+        return None
+    first, highest = max(case.losses[0], 0.01), max(case.losses)
+    if highest <= _JUMPED * first:
+        return None
+    return Cause(
+        name="unstable",
+        title="The loss jumps: the learning rate is too high",
+        explanation="A step that is too large undoes what was learned, and can leave units dead or saturated.",
+        evidence=(
+            f"The loss was {number(case.losses[0])} in the first step, and {number(highest)} at most.",
+            *case.quotes("WeightUpdateRatio", "LossNotDecreasing"),
+            *_step_size(case),
+        ),
+        change=case.changed_rate(0.01 if highest > _FAR * first else 0.1),
+        advice=("A warm-up (warmup: 0.1) makes the first steps small.",),
+        severity=0.5 if case.learned and (case.last_loss or 0) < first else 0.95,
+        explains=LEARNING_EFFECTS,
     )
 
 
@@ -94,7 +120,7 @@ def frozen_random_backbone(case: Case) -> Cause | None:
         evidence=(f"weights is none and finetune is {case.setting('finetune')}.",),
         change={"weights": ("none", "imagenet")},
         severity=0.9,
-        explains=_LEARNING_EFFECTS,
+        explains=LEARNING_EFFECTS,
     )
 
 
@@ -114,8 +140,7 @@ def not_learning(case: Case) -> Cause | None:
     evidence += [*case.quotes("LossNotDecreasing", "WeightUpdateRatio", "UnchangedTensor"), *_step_size(case)]
     updates = case.updates
     advice: tuple[str, ...] = ()
-    if (updates is not None and updates > _LARGE_UPDATE) or max(case.losses) > _JUMPED * max(first, 1e-6):
-        evidence.append(f"The loss went up to {number(max(case.losses))} meanwhile.")
+    if updates is not None and updates > _LARGE_UPDATE:
         title, change = "Nothing is learned: the learning rate is too high", case.changed_rate(0.1)
         explanation = "Steps are so large that each undoes what the last one learned."
     elif (updates is not None and updates < _SMALL_UPDATE) or (case.learning_rate or 1) <= 1e-6:
@@ -134,7 +159,7 @@ def not_learning(case: Case) -> Cause | None:
         advice=advice,
         severity=0.95,
         explains=tuple(
-            name for name in _LEARNING_EFFECTS if name not in {"not_learning", "AllZero", "all_zero"}
+            name for name in LEARNING_EFFECTS if name not in {"not_learning", "AllZero", "all_zero"}
         ),
     )
 

@@ -8,7 +8,7 @@ from sagemaker_dogbreed.analysis.causes.amounts import number, percent
 from sagemaker_dogbreed.analysis.causes.case import Case
 from sagemaker_dogbreed.analysis.causes.cause import Cause
 
-_WORSE = 1.05  # times the best validation loss
+_WORSE, _WORSE_BY = 1.05, 0.02  # times the best validation loss, and at least by how much
 _APART = 0.05  # of top-1
 _PERFECT, _BETTER = 0.99, 0.15
 _WASTED = 0.25  # of the epochs
@@ -26,7 +26,7 @@ class Validation(NamedTuple):
     @property
     def worse(self) -> bool:
         """Whether it has become worse since its best."""
-        return self.last > _WORSE * self.best
+        return self.last > max(_WORSE * self.best, self.best + _WORSE_BY)
 
 
 def validation(case: Case) -> Validation | None:

@@ -8,45 +8,65 @@ from sagemaker_dogbreed.analysis.causes.amounts import number, percent
 from sagemaker_dogbreed.analysis.causes.case import Case
 from sagemaker_dogbreed.analysis.causes.cause import Cause
 from sagemaker_dogbreed.analysis.quantiles import usable
+from sagemaker_dogbreed.container.debugging.records import Tensors
 
 _TINY = 1e-7  # mean absolute gradient, as AWS's rule VanishingGradient has it
 _FITTED = 1e-3  # a loss below it leaves nothing to learn
 _MOST_NAMES = 3
+_MOSTLY = 0.5  # of a layer's units, as AWS's rule DeadRelu has it
 _EFFECTS = (
     "VanishingGradient",
     "AllZero",
     "LossNotDecreasing",
     "UnchangedTensor",
+    "WeightUpdateRatio",
+    "PoorWeightInitialization",
+    "Overtraining",
+    "overtraining",
     "vanishing_gradients",
+    "poor_initialization",
     "all_zero",
+    "step_size",
+    "not_learning",
 )
+
+
+def zero_weights(case: Case) -> Cause | None:
+    """Find that layers began with weights that are all zero, and stay so."""
+    first = case.history.tensors[0].tensors if case.history.tensors else {}
+    zero = [
+        name.partition("/")[2]
+        for name, tensor in first.items()
+        if tensor.kind == "weight" and tensor.zeros == 1 and not name.endswith("bias")
+    ]
+    if not zero or case.learned:
+        return None
+    return _poor_beginning(case, (f"All zero at first: {_names(zero)}.",), ("DeadRelu", "dead_relus"))
 
 
 def poor_initialization(case: Case) -> Cause | None:
     """Find that the weights that training began with make learning hard."""
-    chance = math.log(case.class_count) if case.class_count and case.class_count > 1 else None
-    first = case.losses[0] if case.losses and case.history.steps[0].step == 0 else None
     if not case.found("PoorWeightInitialization"):
         return None
-    evidence = list(case.quotes("PoorWeightInitialization", "AllZero"))
-    if first is not None and chance is not None and first > 2 * chance:
-        evidence.append(f"The first loss was {number(first)}; guessing gives {number(chance)}.")
-    zero = [
-        name
-        for name, tensor in (case.history.tensors[0].tensors if case.history.tensors else {}).items()
-        if tensor.kind == "weight" and tensor.zeros == 1 and not name.endswith("bias")
-    ]
-    if zero:
-        evidence.append(f"All zero at first: {_names(zero)}.")
+    chance = math.log(case.class_count) if case.class_count and case.class_count > 1 else None
+    first = case.losses[0] if case.losses and case.history.steps[0].step == 0 else None
+    if first is None or chance is None or first <= 2 * chance:
+        return _poor_beginning(case, (), ())
+    return _poor_beginning(
+        case, (f"The first loss was {number(first)}; guessing gives {number(chance)}.",), ()
+    )
+
+
+def _poor_beginning(case: Case, evidence: tuple[str, ...], effects: tuple[str, ...]) -> Cause:
     return Cause(
         name="poor_initialization",
         title="The weights that training began with make learning hard",
         explanation="Layers whose weights are all alike, all zero, or far too spread pass on little of use.",
-        evidence=tuple(evidence),
+        evidence=(*case.quotes("PoorWeightInitialization", "AllZero"), *evidence),
         change={"weights": ("none", "imagenet")} if case.setting("weights") == "none" else {},
         advice=("Leave layers as torch initializes them, or use He's initialization before a ReLU.",),
-        severity=0.6,
-        explains=("PoorWeightInitialization", *_EFFECTS),
+        severity=0.3 if case.learned else 0.9,
+        explains=(*_EFFECTS, *effects),
     )
 
 
@@ -71,23 +91,24 @@ def dead_relus(case: Case) -> Cause | None:
     """Find layers in which many units are zero whatever comes in."""
     if not case.found("DeadRelu"):
         return None
-    layers = [
-        f"{name} ({percent(silent)})"
-        for name, tensor in case.history.latest("output").items()
-        if (silent := _silent(tensor.activity)) >= 0.5
-    ]
-    found = (f"Units that were never active in the last recorded step: {_names(layers)}.",) if layers else ()
-    change = case.changed_rate(0.1)
-    if case.setting("head") == "mlp" and not change:
+    layers = _dead(case.history.tensors[-1]) if case.history.tensors else {}
+    at_first = _dead(case.history.tensors[0]) if case.history.tensors else {}
+    told = _names([f"{name} ({percent(share)})" for name, share in layers.items()])
+    found = (f"Units that were never active in the last recorded step: {told}.",) if layers else ()
+    change, advice = case.changed_rate(0.1), "A warm-up (warmup: 0.1) makes the first steps small."
+    explanation = "One too large a step is enough to kill it."
+    if set(layers) & set(at_first):
+        change, advice = {}, "Leave layers as torch initializes them; biases begin near zero."
+        explanation = "They were dead in the first recorded step: the layer began so."
+    elif case.setting("head") == "mlp" and not change:
         change = {"head": ("mlp", "linear")}
     return Cause(
         name="dead_relus",
         title="Many ReLU units are dead",
-        explanation="A unit that is zero for every image has no gradient and never comes back. One step that "
-        "is too large is enough to kill it.",
+        explanation=f"A unit that is zero for every image has no gradient and never comes back. {explanation}",
         evidence=(*case.quotes("DeadRelu", "AllZero"), *found),
         change=change,
-        advice=("A warm-up (warmup: 0.1) makes the first steps small.",),
+        advice=(advice,),
         severity=0.5,
         explains=("DeadRelu", *_EFFECTS),
     )
@@ -116,8 +137,8 @@ def vanishing_gradients(case: Case) -> Cause | None:
 
 
 def all_zero(case: Case) -> Cause | None:
-    """Find tensors that are zero throughout."""
-    if not case.found("AllZero"):
+    """Find tensors that are zero throughout, where the loss does not fall."""
+    if not case.found("AllZero") or case.learned:
         return None
     return Cause(
         name="all_zero",
@@ -133,6 +154,16 @@ def all_zero(case: Case) -> Cause | None:
 def fitted(case: Case) -> bool:
     """Return whether the training images are learned so well that no gradient is left."""
     return case.last_loss is not None and case.last_loss < _FITTED
+
+
+def _dead(sample: Tensors) -> dict[str, float]:
+    """Return the layers most of whose units are never active, with their share."""
+    shares = {
+        name.partition("/")[2]: _silent(tensor.activity)
+        for name, tensor in sample.tensors.items()
+        if tensor.kind == "output" and tensor.layer.startswith("ReLU")
+    }
+    return {name: share for name, share in shares.items() if share >= _MOSTLY}
 
 
 def _silent(activity: tuple[float, ...]) -> float:

@@ -10,6 +10,7 @@ from sagemaker_dogbreed.container.debugging.records import (
     Epoch,
     Phases,
     Record,
+    Resume,
     Span,
     Start,
     Step,
@@ -29,6 +30,7 @@ class History:
     """
 
     starts: list[Start] = dataclasses.field(default_factory=list)
+    resumptions: list[Resume] = dataclasses.field(default_factory=list)
     steps: list[Step] = dataclasses.field(default_factory=list)
     tensors: list[Tensors] = dataclasses.field(default_factory=list)
     epochs: list[Epoch] = dataclasses.field(default_factory=list)
@@ -45,9 +47,14 @@ class History:
         return history
 
     def add(self, record: Record) -> None:
-        """Add a record, which is later than those before."""
+        """Add a record, which is later than those before; a resumption takes back what it repeats."""
+        if isinstance(record, Resume):
+            self.steps = [each for each in self.steps if each.step < record.step]
+            self.tensors = [each for each in self.tensors if each.step < record.step]
+            self.epochs = [each for each in self.epochs if each.epoch <= record.epoch]
         lists: dict[type[Any], list[Any]] = {
             Start: self.starts,
+            Resume: self.resumptions,
             Step: self.steps,
             Tensors: self.tensors,
             Epoch: self.epochs,

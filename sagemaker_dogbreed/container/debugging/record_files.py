@@ -53,7 +53,8 @@ class RecordFile:
 
 def read_records(folder: Path) -> Iterator[Record]:
     """Yield the records of all files in a folder, in order of time; other lines are passed over."""
-    yield from heapq.merge(*map(_records, sorted(folder.glob("*.jsonl"))), key=lambda record: record.time)
+    files = [path for path in sorted(folder.glob("*.jsonl")) if path.is_file()]
+    yield from heapq.merge(*map(_records, files), key=lambda record: record.time)
 
 
 def _records(path: Path) -> Iterator[Record]:

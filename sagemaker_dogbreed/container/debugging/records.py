@@ -15,6 +15,12 @@ from typing import Any, TypeAlias
 FOLDER = "debugger"
 """Folder, among a job's checkpoints and in its output, that holds the records."""
 
+EVALUATION_FILE = "evaluation.json"
+"""File beside the records: what the model gets right and wrong on the test split."""
+
+SMDEBUG_FOLDER = "smdebug"
+"""Folder, in a job's output, of what smdebug's hook has recorded."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Start:
@@ -29,6 +35,20 @@ class Start:
     time: float
     node: str
     settings: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Resume:
+    """Training goes on after an interruption: what was recorded from this step on has not happened.
+
+    Attributes:
+        epoch: The last complete one.
+        step: The first step to come.
+    """
+
+    time: float
+    epoch: int
+    step: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,8 +84,9 @@ class Tensor:
         high: The 95th percentile.
         not_finite: How many elements are infinite or not a number.
         update: Of a weight: the norm of its change in this step over its norm before, else None.
-        inactive: Of an output: the share of its units, 0 to 1, that are zero for every example (a ReLU's), or
-            that are saturated on average (a tanh's or sigmoid's), else None.
+        nans: How many of those are not a number.
+        activity: Of a ReLU's, tanh's or sigmoid's output: how often (% of the batch's values) its units are
+            active, which is not zero or not saturated; the quantiles 0, 5, ... 100 % over its units.
     """
 
     kind: str
@@ -82,7 +103,8 @@ class Tensor:
     high: float
     not_finite: int
     update: float | None = None
-    inactive: float | None = None
+    nans: int = 0
+    activity: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -177,10 +199,10 @@ class Span:
     seconds: float
 
 
-Record: TypeAlias = Start | Step | Tensors | Epoch | System | Phases | Span
+Record: TypeAlias = Start | Resume | Step | Tensors | Epoch | System | Phases | Span
 
 _KINDS: dict[str, type[Record]] = {
-    kind.__name__.lower(): kind for kind in (Start, Step, Tensors, Epoch, System, Phases, Span)
+    kind.__name__.lower(): kind for kind in (Start, Resume, Step, Tensors, Epoch, System, Phases, Span)
 }
 
 

@@ -19,6 +19,9 @@ _NEEDED = {
 if sys.version_info >= (3, 12):
     _NEEDED["setuptools"] = "<81"  # it has the distutils that Python no longer has
 
+PINS = " ".join(f"'{package}{wanted}'" for package, wanted in _NEEDED.items())
+"""What smdebug works with, as pip takes it."""
+
 # Names of smdebug's collections that say themselves what is in them, and parameters of any.
 _BUILTIN = {"all", "biases", "default", "gradients", "losses", "weights"}
 _STEPS = re.compile(r"((train|eval|predict|global)\.)?(save_interval|start_step|end_step|save_steps)")
@@ -46,9 +49,8 @@ def check_installed() -> None:
         if not _fits(found, wanted):
             wrong.append(f"{package} {found} does not fit")
     if wrong:
-        pins = " ".join(f"'{package}{wanted}'" for package, wanted in _NEEDED.items())
         raise SmdebugError(
-            f"hook: smdebug does not work here, for {'; '.join(wrong)}. It needs {pins}: "
+            f"hook: smdebug does not work here, for {'; '.join(wrong)}. It needs {PINS}: "
             "pip install 'sagemaker-dogbreed[debugger]', or use hook: native"
         )
 

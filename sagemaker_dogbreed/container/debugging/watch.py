@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sagemaker_dogbreed.container.debugging.history import History
@@ -66,11 +66,15 @@ class RuleWatch:
         """The status of the first rule that found something and is to stop the training, if any."""
         return None if self._stopped_by is None else self._statuses[self._stopped_by]
 
-    def see(self, record: Record) -> bool:
-        """Add a record, ask the rules whose moment it is, and return whether one's status has changed."""
+    def go_on(self) -> None:
+        """Forget that a rule has ended the training: it has begun again."""
+        self._stopped_by = None
+
+    def see(self, record: Record) -> list[RuleStatus]:
+        """Add a record, ask the rules whose moment it is, and return those whose status has changed."""
         with self._lock:
             self.history.add(record)
-            before = {name: status.status for name, status in self._statuses.items()}
+            before = self._statuses.copy()
             moment = _MOMENTS.get(type(record))
             if moment:
                 self._ask(moment, record.time)
@@ -80,20 +84,25 @@ class RuleWatch:
                 elif record.time >= self._next_scan:
                     self._next_scan = record.time + SCAN_SECONDS
                     self._ask("profile", record.time)
-            return any(before[name] != status.status for name, status in self._statuses.items())
+            return self._changed(before)
 
-    def finish(self) -> None:
-        """Ask all rules once more: nothing is to come."""
+    def finish(self) -> list[RuleStatus]:
+        """Ask all rules once more, for nothing is to come; return those whose status has changed."""
         with self._lock:
+            before = self._statuses.copy()
             ended = self._latest_time()
             self._ask(None, ended)
             for name, status in self._statuses.items():
                 if status.status == "InProgress":
                     self._statuses[name] = dataclasses.replace(status, status="NoIssuesFound", time=ended)
+            return self._changed(before)
 
     def statuses(self, *, profiles: bool) -> list[RuleStatus]:
         """Return what the training rules have found, or the profiler rules."""
         return [self._statuses[name] for name, rule in self._rules.items() if rule.profiles == profiles]
+
+    def _changed(self, before: Mapping[str, RuleStatus]) -> list[RuleStatus]:
+        return [each for name, each in self._statuses.items() if each.status != before[name].status]
 
     def _ask(self, moment: str | None, time: float) -> None:
         for name, rule in self._rules.items():
@@ -133,19 +142,3 @@ class RuleWatch:
             self.history.spans,
         )
         return max((records[-1].time for records in lists if records), default=0.0)
-
-
-def evaluation_statuses(watch: RuleWatch) -> dict[str, list[dict[str, Any]]]:
-    """Return what was found as DescribeTrainingJob has it; times are seconds since the epoch."""
-    return {
-        f"{kind}RuleEvaluationStatuses": [
-            {
-                "RuleConfigurationName": status.name,
-                "RuleEvaluationStatus": status.status,
-                "StatusDetails": status.details,
-                "LastModifiedTime": status.time,
-            }
-            for status in watch.statuses(profiles=profiles)
-        ]
-        for kind, profiles in (("Debug", False), ("Profiler", True))
-    }

@@ -14,6 +14,7 @@ import torch
 
 from sagemaker_dogbreed.container import log
 from sagemaker_dogbreed.container.data import Bad, DataError, ImageFolder, Split, loader, worker_count
+from sagemaker_dogbreed.container.debugging.watcher import Watcher
 from sagemaker_dogbreed.container.distributed import Ranks
 from sagemaker_dogbreed.container.features.backbone_pass import BackbonePass
 from sagemaker_dogbreed.container.features.parts import PartFolder, Rows
@@ -38,6 +39,7 @@ class Extraction:
         earlier: A folder of the same layout that is only read, or None.
         dataset_version: Names the content of the channels' files; without it they are read to know.
         stop_requested: Asked with each batch.
+        watcher: Records where the time goes.
     """
 
     classifier: Classifier
@@ -49,6 +51,7 @@ class Extraction:
     earlier: Path | None
     dataset_version: str | None
     stop_requested: Callable[[], bool]
+    watcher: Watcher = dataclasses.field(default_factory=Watcher.idle)
 
     def splits(self, splits: Mapping[str, Split]) -> dict[str, FeatureSplit]:
         """Return the features of all images, those that are not kept yet computed now.
@@ -107,7 +110,8 @@ class Extraction:
                 f"backbone, once{f' (view {view + 1})' if view else ''}"
             )
             begun = time.monotonic()
-            stopped = self._fill(parts, images, view, backbone, split.name)
+            with self.watcher.span("extraction"):
+                stopped = self._fill(parts, images, view, backbone, split.name)
             if self.ranks.sum([stopped])[0]:
                 raise StopRequested
             log.line(f"It took {time.monotonic() - begun:.1f} s")
@@ -125,15 +129,19 @@ class Extraction:
             numbers, wait = rounds.pop(0)
             with contextlib.closing(_Claims(parts, numbers, seed, backbone.batch_size, wait=wait)) as claims:
                 done: list[torch.Tensor] = []
-                for batch in loader(images, claims, self._workers(len(images))):
+                self.watcher.passes("extract")
+                for number, batch in enumerate(loader(images, claims, self._workers(len(images)))):
+                    self.watcher.lap("data")
                     if isinstance(batch, Bad):
                         raise DataError(f"channel {name}: {batch.message}; repair or remove the file")
                     if self.stop_requested():
                         return True
                     done.append(backbone(batch[0]))
+                    self.watcher.lap("forward")
                     if sum(map(len, done)) == len(parts.span(claims.oldest)):
                         claims.finish(torch.cat(done))
                         done = []
+                    self.watcher.batch_ended(number)
             if not wait:
                 rounds = [([number], True) for number in parts.missing()]
         return False

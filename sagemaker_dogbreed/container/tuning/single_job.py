@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_dogbreed.container import log, metrics
+from sagemaker_dogbreed.container.debugging.watcher import Watcher
 from sagemaker_dogbreed.container.environment import FailedElsewhere
 from sagemaker_dogbreed.container.hparams import Hyperparameters
 from sagemaker_dogbreed.container.loop import StopRequested
@@ -70,7 +71,9 @@ class SingleJob:
             wanted = dataclasses.replace(self._base, **trial["hyperparameters"])
             prepared = self._prepare(wanted)
             trainer = dataclasses.replace(
-                prepared.trainer(self._checkpoints(number)), epoch_ended=self._falls_behind
+                prepared.trainer(self._checkpoints(number)),
+                epoch_ended=self._falls_behind,
+                watcher=Watcher.idle(),  # of hundreds of trials a record each would be too much
             )
             self._fell_behind = False
             # What an epoch tells is of interest where an epoch takes its time.

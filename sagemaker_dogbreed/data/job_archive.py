@@ -1,9 +1,10 @@
-"""A downloaded ``model.tar.gz``, unpacked so that nothing in it can do harm."""
+"""What a job left (``model.tar.gz``, ``output.tar.gz``), unpacked so that nothing in it can do harm."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Protocol
 
 from sagemaker_dogbreed.data.archive import extract
 from sagemaker_dogbreed.errors import ArchiveError
@@ -12,8 +13,27 @@ _MOST_FILES = 10_000
 _MOST_BYTES = 20_000_000_000
 
 
-def unpack_model(archive: Path, destination: Path) -> Path:
-    """Unpack a model artifact to a folder, which appears in one step, complete, or not at all.
+class Reads(Protocol):
+    """The part of a store that is needed here."""
+
+    def get_file(self, uri: str, destination: Path) -> None:
+        """Write an object to a file."""
+
+
+def get_unpacked(store: Reads, uri: str, destination: Path) -> Path:
+    """Download an archive and unpack it to a new folder; see ``unpack`` for the errors.
+
+    Raises:
+        StoreError: There is no such object, or it cannot be read.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        packed = Path(folder) / uri.rpartition("/")[2]
+        store.get_file(uri, packed)
+        return unpack(packed, destination)
+
+
+def unpack(archive: Path, destination: Path) -> Path:
+    """Unpack an artifact to a folder, which appears in one step, complete, or not at all.
 
     An artifact is what a job's container left, and bucket policies are what they are: it is as hostile
     as any archive.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sagemaker_dogbreed.data.model_archive import unpack_model
+from sagemaker_dogbreed.data.job_archive import unpack
 from sagemaker_dogbreed.errors import ArchiveError
 
 
@@ -24,7 +24,7 @@ def write(path: Path, *names: str) -> Path:
 def test_a_model_is_unpacked(tmp_path: Path) -> None:
     """All files are in the folder, whose parents are made."""
     archive = write(tmp_path / "model.tar.gz", "model.json", "code/inference.py")
-    folder = unpack_model(archive, tmp_path / "models" / "one")
+    folder = unpack(archive, tmp_path / "models" / "one")
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()) == [
         "code/inference.py",
         "model.json",
@@ -35,7 +35,7 @@ def test_a_hostile_model_leaves_nothing(tmp_path: Path) -> None:
     """A name that leads out of the folder spoils the whole archive."""
     archive = write(tmp_path / "model.tar.gz", "model.json", "../../evil")
     with pytest.raises(ArchiveError, match="leads out of the folder"):
-        unpack_model(archive, tmp_path / "out")
+        unpack(archive, tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.tar.gz"]
 
 
@@ -44,5 +44,5 @@ def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
     archive = write(tmp_path / "model.tar.gz", "model.json")
     (tmp_path / "out").mkdir()
     with pytest.raises(ArchiveError, match="exists already"):
-        unpack_model(archive, tmp_path / "out")
+        unpack(archive, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []

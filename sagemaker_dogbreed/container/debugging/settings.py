@@ -1,0 +1,173 @@
+"""What a job is told about debugging and profiling: two hyperparameters, written by specs and read here.
+
+Standard library only, so that specs need no torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from sagemaker_dogbreed.container.debugging.rules import REGISTRY, Rule, RuleError, Value
+
+DEBUGGER, PROFILER = "debugger", "profiler"
+"""Names of the hyperparameters."""
+
+OFF = "off"
+OWN_RULES = "own_rules"
+"""Name of the module, beside the training script, that holds a user's own rules."""
+
+_BUILTIN = "sagemaker_dogbreed.container.debugging.builtin"
+_ALL_PROFILER_RULES = "ProfilerReport"
+_MARK = "json:"  # SageMaker's toolkits take a value that is JSON apart
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RuleSetting:
+    """A rule that is asked for.
+
+    Attributes:
+        parameters: Those that differ from its defaults.
+        stops: Whether training ends when it finds something.
+    """
+
+    name: str
+    parameters: Mapping[str, Value] = dataclasses.field(default_factory=dict)
+    stops: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DebuggerSettings:
+    """What of a training is recorded, and how it is judged.
+
+    Attributes:
+        rules: Without any, all built-in training rules judge.
+        save_interval: Steps from one recording of tensors to the next.
+        hook: ``native``, or ``smdebug`` for smdebug's hook beside it.
+        collections: Of smdebug's hook: names, and each one's parameters.
+        own_rules: Whether there is a module of the user's rules beside the training script.
+    """
+
+    rules: tuple[RuleSetting, ...] = ()
+    save_interval: int = 100
+    hook: str = "native"
+    collections: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    own_rules: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ProfilerSettings:
+    """How the machine and the time are measured, and judged; without rules by all built-in profiler rules."""
+
+    rules: tuple[RuleSetting, ...] = ()
+    interval_milliseconds: int = 500
+
+
+Settings = TypeVar("Settings", DebuggerSettings, ProfilerSettings)
+
+
+def to_text(settings: DebuggerSettings | ProfilerSettings | None) -> str:
+    """Return the value of a hyperparameter; None stands for neither recording nor judging.
+
+    >>> to_text(ProfilerSettings(interval_milliseconds=1000))
+    'json:{"interval_milliseconds":1000}'
+    """
+    if settings is None:
+        return OFF
+    fields = dataclasses.asdict(settings)
+    defaults = dataclasses.asdict(type(settings)())
+    changed = {name: value for name, value in fields.items() if value != defaults[name]}
+    # SageMaker's own driver pastes hyperparameters into a shell script, in single quotes.
+    return _MARK + json.dumps(changed, separators=(",", ":")).replace("'", "\\u0027")
+
+
+def read_settings(kind: type[Settings], text: str | None) -> Settings | None:
+    """Read what ``to_text`` returned; without a text, return the defaults.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if text is None:
+        return kind()
+    if text == OFF:
+        return None
+    try:
+        fields = json.loads(text.removeprefix(_MARK))
+        rules = tuple(RuleSetting(**each) for each in fields.pop("rules", ()))
+        return kind(rules=rules, **fields)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not what the library writes: {text[:80]!r} ({error})") from error
+
+
+def chosen_rules(settings: Sequence[RuleSetting], *, profiles: bool) -> list[Rule]:
+    """Return the rules that are asked for, or all built-in ones of the kind where none is.
+
+    As AWS has it, ``ProfilerReport`` stands for all profiler rules.
+
+    Args:
+        settings: What is asked for.
+        profiles: Whether the rules are to be profiler rules.
+
+    Raises:
+        RuleError: There is no such rule, it is of the other kind, or a parameter is not acceptable.
+    """
+    importlib.import_module(_BUILTIN)
+    known = {name: rule for name, rule in sorted(REGISTRY.items()) if rule.profiles == profiles}
+    named = [each for each in settings if not (profiles and each.name == _ALL_PROFILER_RULES)]
+    missing = [each.name for each in named if each.name not in known]
+    if missing:
+        what = "profiler" if profiles else "training"
+        raise RuleError(f"there is no {what} rule {', '.join(missing)}; there are {', '.join(known)}")
+    chosen = {
+        each.name: known[each.name].with_parameters(each.parameters, stops=each.stops) for each in named
+    }
+    if len(named) == len(settings) > 0:
+        return list(chosen.values())
+    package = _BUILTIN.rpartition(".")[0]
+    builtin = {name: rule for name, rule in known.items() if rule.check.__module__.startswith(package)}
+    return list({**builtin, **chosen}.values())
+
+
+def wanted_rules(
+    debugger: DebuggerSettings | None, profiler: ProfilerSettings | None, *, own: bool = True
+) -> list[Rule]:
+    """Return all rules of a job, those of a user's module among them unless ``own`` is false.
+
+    Raises:
+        RuleError: There is no such rule, or a parameter is not acceptable.
+        Exception: Whatever the user's module raises.
+    """
+    rules: dict[str, Rule] = {}
+    if debugger is not None:
+        if debugger.own_rules and not own:
+            importlib.import_module(_BUILTIN)
+            known = tuple(each for each in debugger.rules if each.name in REGISTRY)
+            debugger = dataclasses.replace(debugger, rules=known, own_rules=False)
+        if debugger.own_rules:
+            importlib.import_module(OWN_RULES)
+            rules = {name: rule for name, rule in REGISTRY.items() if rule.check.__module__ == OWN_RULES}
+        rules |= {rule.name: rule for rule in chosen_rules(debugger.rules, profiles=False)}
+    if profiler is not None:
+        rules |= {rule.name: rule for rule in chosen_rules(profiler.rules, profiles=True)}
+    return list(rules.values())
+
+
+def rules_by_name(parameters: Mapping[str, Mapping[str, Value]]) -> list[Rule]:
+    """Return rules of either kind, own ones too, by their names with their parameters.
+
+    Raises:
+        RuleError: There is no such rule, or a parameter is not acceptable.
+    """
+    importlib.import_module(_BUILTIN)
+    missing = sorted(set(parameters) - set(REGISTRY))
+    if missing:
+        raise RuleError(f"there is no rule {', '.join(missing)}; there are {', '.join(sorted(REGISTRY))}")
+    return [REGISTRY[name].with_parameters(values) for name, values in parameters.items()]
+
+
+def as_strings(debugger: DebuggerSettings | None, profiler: ProfilerSettings | None) -> dict[str, Any]:
+    """Return both hyperparameters."""
+    return {DEBUGGER: to_text(debugger), PROFILER: to_text(profiler)}

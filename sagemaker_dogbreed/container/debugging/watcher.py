@@ -1,0 +1,270 @@
+"""What watches a training: it records, measures, asks the rules, and says what they find."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sagemaker_dogbreed.container import log
+from sagemaker_dogbreed.container.debugging.clock import StepClock
+from sagemaker_dogbreed.container.debugging.record_files import RecordFile, read_records
+from sagemaker_dogbreed.container.debugging.recorder import Recorder
+from sagemaker_dogbreed.container.debugging.records import FOLDER, Epoch, Record, Resume, Span, Start, Step
+from sagemaker_dogbreed.container.debugging.settings import (
+    DebuggerSettings,
+    ProfilerSettings,
+    wanted_rules,
+)
+from sagemaker_dogbreed.container.debugging.smdebug_checks import check_installed
+from sagemaker_dogbreed.container.debugging.smdebug_hook import SmdebugHook
+from sagemaker_dogbreed.container.debugging.statuses import STATUS_FILE, to_answer
+from sagemaker_dogbreed.container.debugging.system import SystemSampler
+from sagemaker_dogbreed.container.debugging.watch import RuleStatus, RuleWatch
+from sagemaker_dogbreed.container.files import write_json
+
+_MOST_STEPS = 20_000  # of which all are recorded; of twice as many every second one
+
+
+class Watcher:
+    """Watches one process's part of a training; of several processes the first one judges.
+
+    Records go to files in a folder, where those of before an interruption may be: the training they
+    tell of goes on. A disk that is full ends the recording, not the training.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        rank: int,
+        device: torch.device,
+        debugger: DebuggerSettings | None,
+        profiler: ProfilerSettings | None,
+        smdebug_folder: Path | None = None,
+    ) -> None:
+        """Prepare to watch, with what is asked for; smdebug's hook has a folder of its own.
+
+        Raises:
+            SmdebugError: smdebug's hook is asked for, and smdebug does not work here.
+            RuleError: There is no such rule, or a parameter is not acceptable.
+            OSError: The folder cannot be written.
+        """
+        self._folder, self._node, self._leads = folder, f"rank-{rank}", rank == 0
+        self._watch = RuleWatch(wanted_rules(debugger, profiler) if self._leads else [])
+        self._files: dict[str, RecordFile] = {}
+        self._lock = threading.Lock()  # the system is measured in a thread of its own
+        self._stride, self._mode, self._begun = 1, "", time.time()
+        if self._leads and (debugger or profiler) and folder.is_dir():
+            for record in read_records(folder):
+                self._watch.see(record)
+            self._watch.go_on()
+        if debugger is not None and self._leads:
+            self._files["training"] = RecordFile(folder / "training.jsonl")
+        if profiler is not None:
+            self._files["profile"] = RecordFile(folder / f"profile-{rank}.jsonl")
+        self._recorder: Recorder | None = None
+        self._debugger, self._smdebug_folder = debugger, smdebug_folder
+        self._hook: SmdebugHook | None = None
+        if debugger is not None and debugger.hook == "smdebug":
+            check_installed()
+        self._interval = debugger.save_interval if debugger else 1
+        self._training, self._profile = self._sink("training"), self._sink("profile")
+        self._clock: StepClock | None = None
+        self._sampler: SystemSampler | None = None
+        if profiler is not None:
+            self._clock = StepClock(self._profile, node=self._node, device=device, exact_every=self._interval)
+            seconds = profiler.interval_milliseconds / 1000
+            self._sampler = SystemSampler(self._profile, node=self._node, interval=seconds)
+
+    @classmethod
+    def idle(cls) -> Watcher:
+        """Return one that does nothing."""
+        return cls(Path(), rank=0, device=torch.device("cpu"), debugger=None, profiler=None)
+
+    @property
+    def stopped_by(self) -> RuleStatus | None:
+        """The status of the rule that ends the training, if one does."""
+        return self._watch.stopped_by
+
+    def start(self, settings: Mapping[str, Any]) -> None:
+        """Begin; ``settings`` are what the process was told and found."""
+        for name in tuple(self._files):
+            self._sink(name)(Start(time=time.time(), node=self._node, settings=settings))
+        if self._sampler:
+            self._sampler.start()
+
+    def training_begins(self, *, epoch: int, step: int, steps: int) -> None:
+        """Say after which epoch, with which step, training begins, and how many steps it is to have in all.
+
+        What earlier records tell of beyond that will be repeated. Of very many steps only some are recorded.
+        """
+        self._stride = max(1, steps // _MOST_STEPS)
+        if self._watch.history.steps or self._watch.history.epochs:
+            self._training(Resume(time=time.time(), epoch=epoch, step=step))
+
+    def record(self, module: nn.Module) -> None:
+        """Record the tensors of a module from now on."""
+        if "training" in self._files:
+            self._recorder = Recorder(module, self._training, save_interval=self._interval)
+        wanted = self._debugger
+        if wanted is not None and wanted.hook == "smdebug" and self._leads and self._smdebug_folder:
+            self._hook = SmdebugHook(
+                module,
+                self._smdebug_folder,
+                save_interval=wanted.save_interval,
+                collections=wanted.collections,
+            )
+
+    def passes(self, mode: str) -> None:
+        """Say that a pass over batches begins: ``train``, ``evaluate`` or ``extract``."""
+        if not self._mode:
+            now = time.time()
+            self._profile(Span(time=now, node=self._node, name="initialization", seconds=now - self._begun))
+        self._mode = mode
+        if self._hook:
+            (self._hook.train_mode if mode == "train" else self._hook.evaluate_mode)()
+        if self._clock:
+            self._clock.begin(mode)
+
+    def lap(self, phase: str) -> None:
+        """Say that a phase of a batch has ended: ``data``, ``copy``, ``forward`` and so on."""
+        if self._clock:
+            self._clock.lap(phase)
+
+    def step_begins(self, step: int) -> None:
+        """Say that a training step's batch is there."""
+        if self._recorder:
+            self._recorder.step_begins(step)
+
+    def backward_done(self) -> None:
+        """Say that a step's gradients are there."""
+        if self._recorder:
+            self._recorder.backward_done()
+        self.lap("backward")
+
+    def updated(self) -> None:
+        """Say that a step has changed the weights."""
+        self.lap("optimizer")
+        if self._recorder:
+            self._recorder.updated()
+
+    def loss(self, value: float) -> None:
+        """Tell smdebug's hook a batch's mean loss."""
+        if self._hook:
+            self._hook.loss(torch.tensor(value))
+
+    def batch_ended(self, number: int) -> None:
+        """Say that a batch has been dealt with."""
+        if self._clock:
+            if number % self._stride:
+                self._clock.begin(self._mode)
+            else:
+                self._clock.batch_ended(number)
+
+    def step_ended(
+        self, *, step: int, epoch: int, loss: float, top_1: float, learning_rate: float, images: int
+    ) -> None:
+        """Record a training step."""
+        if "training" in self._files and (step % self._stride == 0 or not math.isfinite(loss)):
+            self._training(
+                Step(
+                    time=time.time(),
+                    step=step,
+                    epoch=epoch,
+                    loss=loss,
+                    top_1=top_1,
+                    learning_rate=learning_rate,
+                    images=images,
+                )
+            )
+
+    def epoch_ended(
+        self,
+        *,
+        epoch: int,
+        step: int,
+        measures: Mapping[str, float],
+        labels: tuple[int, ...],
+        errors: tuple[int, ...],
+    ) -> None:
+        """Record an epoch."""
+        if "training" in self._files:
+            self._training(
+                Epoch(
+                    time=time.time(), epoch=epoch, step=step, measures=measures, labels=labels, errors=errors
+                )
+            )
+
+    @contextlib.contextmanager
+    def span(self, name: str) -> Iterator[None]:
+        """Record how long the block takes."""
+        with self._clock.span(name) if self._clock else contextlib.nullcontext():
+            yield
+
+    def keep(self, file: Path) -> None:
+        """Put a copy of a file beside the records, where there are any."""
+        if self._files and self._leads:
+            shutil.copyfile(file, self._folder / file.name)
+
+    def release(self) -> None:
+        """Take everything off the module: training is over."""
+        self._recorder = None
+        if self._hook:
+            self._hook.close()
+            self._hook = None
+
+    def finish(self, output: Path | None = None) -> None:
+        """End: the rules have their last say, and the records are copied to a folder of the job's output."""
+        self.release()
+        if self._sampler:
+            self._sampler.stop()
+        if self._files and self._leads:
+            self._tell(self._watch.finish())
+        for file in tuple(self._files.values()):
+            file.close()
+        if self._files and self._leads and output is not None:
+            self._copy(output / FOLDER)
+        self._files.clear()
+
+    def _copy(self, target: Path) -> None:
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            for path in self._folder.iterdir():
+                if path.is_file():  # nothing that has no end
+                    shutil.copyfile(path, target / path.name)
+        except OSError as error:
+            log.line(f"The records are not copied to the job's output: {error}")
+
+    def _sink(self, name: str) -> Callable[[Record], None]:
+        def take(record: Record) -> None:
+            with self._lock:
+                file = self._files.get(name)
+                if file is None:
+                    return
+                try:
+                    file.write(record)
+                except OSError as error:
+                    log.line(f"Nothing more is recorded: {error}")
+                    self._files.pop(name).close()
+                    return
+                if self._leads and (changed := self._watch.see(record)):
+                    self._tell(changed)
+
+        return take
+
+    def _tell(self, changed: Sequence[RuleStatus]) -> None:
+        """Write what the rules have found, and say what is new."""
+        for status in changed:
+            if status.details:
+                log.line(f"Rule {status.name}: {status.status}: {status.details}")
+        with contextlib.suppress(OSError):  # the disk is full, which the next record says
+            write_json(self._folder / STATUS_FILE, to_answer(self._watch))
