@@ -87,7 +87,8 @@ def _panel(axes: Any, lines: Lines, words: str) -> None:
     axes.set_ylabel(words)
     axes.grid(axis="y", alpha=0.25)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.set_xlim(0, 1.02 * max([1, *(step for line in lines.values() for step, _ in line)]))
+    last = max([1, *(step for line in lines.values() for step, _ in line)])
+    axes.set_xlim(-0.02 * last, 1.02 * last)
     several = len(lines) > len(_COLORS)
     for number, (name, line) in enumerate(lines.items()):
         outermost = number in (0, len(lines) - 1)
