@@ -162,7 +162,7 @@ def _of_any(flat: torch.Tensor) -> torch.Tensor:
         *(count, flat.isnan().sum(), scale, mean),
         values.abs().sum() / count,
         torch.dot(centred, centred),
-        values.count_nonzero(),
+        (mask & (flat != 0)).sum(),
         *(lowest, highest),
         *(ordered.take(place) for place in places),
     )
