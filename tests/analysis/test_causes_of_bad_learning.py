@@ -38,7 +38,7 @@ def test_a_loss_that_rises_diverges_before_it_explodes():
 
 @pytest.mark.parametrize(
     ("update", "learning_rate", "wanted"),
-    [(0.5, 1.0, 0.1), (1e-8, 1e-7, 1e-5), (0.001, 0.001, None)],
+    [(0.5, 1.0, 0.1), (1e-8, 1e-7, 0.001), (0.001, 0.001, None)],
     ids=["too high", "too low", "usual"],
 )
 def test_a_loss_that_stays_tells_which_way_the_learning_rate_is_wrong(update, learning_rate, wanted):
@@ -73,12 +73,12 @@ def test_weights_that_are_zero_at_first():
     """The rule's finding and the zero weights are told together."""
     diagnosis = diagnosis_of(
         start(class_names=CLASSES),
-        steps(FALLING),
+        steps([1.386] * 40, top_1=0.25),
         tensors(0, weight__head={"zeros": 1.0}),
-        rules=found("PoorWeightInitialization", "AllZero"),
+        rules=found("PoorWeightInitialization", "AllZero", "DeadRelu", "LossNotDecreasing"),
     )
     assert names(diagnosis) == ["poor_initialization"]
-    assert "All zero at first: weight/head." in diagnosis.causes[0].evidence
+    assert "All zero at first: head." in diagnosis.causes[0].evidence
 
 
 def test_vanishing_gradients_name_the_layers():
@@ -108,12 +108,44 @@ def test_dead_relus_name_the_layers():
     diagnosis = diagnosis_of(
         start(learning_rate=0.01),
         steps(FALLING),
-        tensors(0, output__relu={"layer": "ReLU", "activity": (0.0,) * 15 + (50.0,) * 5}),
+        tensors(0, output__relu={"layer": "ReLU", "activity": (50.0,) * 20}),
+        tensors(50, output__relu={"layer": "ReLU", "activity": (0.0,) * 15 + (50.0,) * 5}),
         rules=found("DeadRelu"),
     )
     assert names(diagnosis) == ["dead_relus"]
     assert diagnosis.changes == {"learning_rate": 0.001}
     assert any("relu (75 %)" in sentence for sentence in diagnosis.causes[0].evidence)
+
+
+def test_relus_that_were_dead_at_first_began_so():
+    """Then the steps are not to blame."""
+    dead = {"layer": "ReLU", "activity": (0.0,) * 20}
+    diagnosis = diagnosis_of(
+        start(learning_rate=0.01),
+        steps(FALLING),
+        tensors(0, output__relu=dead),
+        tensors(50, output__relu=dead),
+        rules=found("DeadRelu", "PoorWeightInitialization"),
+    )
+    assert names(diagnosis) == ["dead_relus"]
+    assert diagnosis.changes == {}
+
+
+def test_a_loss_that_jumps_has_too_high_a_learning_rate():
+    """Whatever comes of it, units that died among them."""
+    diagnosis = diagnosis_of(
+        start(learning_rate=2.0),
+        steps([1.4, 800.0, *[1.4] * 40]),
+        rules=found("DeadRelu", "PoorWeightInitialization", "VanishingGradient", "WeightUpdateRatio"),
+    )
+    assert names(diagnosis) == ["unstable"]
+    assert diagnosis.changes == {"learning_rate": 0.02}
+
+
+def test_tensors_that_are_zero_while_the_loss_falls_mean_no_harm():
+    """A head that begins at zero learns all the same; one that does not learn is told."""
+    assert diagnosis_of(steps(FALLING), rules=found("AllZero")).causes == ()
+    assert names(diagnosis_of(rules=found("AllZero"))) == ["all_zero"]
 
 
 def test_updates_that_are_too_large_though_the_loss_falls():

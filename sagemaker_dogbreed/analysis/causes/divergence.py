@@ -96,7 +96,7 @@ def unstable(case: Case) -> Cause | None:
     return Cause(
         name="unstable",
         title="The loss jumps: the learning rate is too high",
-        explanation="A step that is too large undoes what was learned, and can leave units dead or saturated.",
+        explanation="A step that is too large undoes what was learned, and can leave units dead.",
         evidence=(
             f"The loss was {number(case.losses[0])} in the first step, and {number(highest)} at most.",
             *case.quotes("WeightUpdateRatio", "LossNotDecreasing"),

@@ -105,7 +105,7 @@ def dead_relus(case: Case) -> Cause | None:
     return Cause(
         name="dead_relus",
         title="Many ReLU units are dead",
-        explanation=f"A unit that is zero for every image has no gradient and never comes back. {explanation}",
+        explanation=f"A unit that is zero for every image has no gradient and stays so. {explanation}",
         evidence=(*case.quotes("DeadRelu", "AllZero"), *found),
         change=change,
         advice=(advice,),
