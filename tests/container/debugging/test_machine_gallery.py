@@ -12,7 +12,7 @@ import sys
 import pytest
 import torch
 from scripted_machine import ScriptedMachine
-from tiny_training import Examples, begun, found, train
+from timed_training import Examples, begun, found, train
 
 from sagemaker_dogbreed.container.debugging.records import Phases
 from sagemaker_dogbreed.container.debugging.system import Machine

@@ -11,7 +11,7 @@ import time
 import pytest
 import torch
 from scripted_machine import ScriptedMachine
-from tiny_training import Examples, begun, busy, found, train
+from timed_training import Examples, begun, busy, found, train
 
 from sagemaker_dogbreed.container.debugging.system import Machine
 

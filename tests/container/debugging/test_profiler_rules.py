@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_training import found
+from timed_training import found
 
 from sagemaker_dogbreed.container.debugging.records import Phases, Start, System
 from sagemaker_dogbreed.container.debugging.rules import REGISTRY

@@ -11,7 +11,7 @@ import psutil
 import pytest
 import torch
 from scripted_machine import MEGABYTE, ScriptedMachine
-from tiny_training import Examples
+from timed_training import Examples
 
 from sagemaker_dogbreed.container.debugging.gpus import Gpus
 from sagemaker_dogbreed.container.debugging.records import System, from_line, to_line
