@@ -160,6 +160,10 @@ def test_memory_that_grows_all_the_time():
     assert names(leak) == ["memory_growth"]
     beginning = diagnosis_of(start(), machine(100, own_memory=lambda share: 1e9 * min(3, 1 + 20 * share)))
     assert beginning.causes == ()
+    peak = diagnosis_of(
+        start(), machine(100, own_memory=lambda share: 1e9 * (4 if 0.5 <= share < 0.75 else 1 + share))
+    )
+    assert peak.causes == ()
 
 
 def test_gpu_memory_that_fills_up():
@@ -177,6 +181,12 @@ def test_a_long_initialization_streams_its_images():
     )
     assert names(diagnosis) == ["initialization"]
     assert dict(diagnosis.causes[0].change) == {"input_mode": ("File", "FastFile")}
+
+
+@pytest.mark.parametrize(("whole", "expected"), [(1000.0, ["initialization"]), (3000.0, [])])
+def test_ten_minutes_are_long_for_a_short_job_only(whole, expected):
+    """What counts below AWS's twenty minutes is the share of the job."""
+    assert names(diagnosis_of(start(), span("initialization", 600.0), span("train", whole))) == expected
 
 
 def test_slow_steps_tell_what_they_wait_for():

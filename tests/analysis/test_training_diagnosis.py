@@ -84,6 +84,9 @@ def test_html_shows_what_rules_say_as_text(troubled):
     assert "<li><code>num_workers: 0 → 4</code></li>" in html
     assert "<b>slow" not in html
     assert "&lt;b&gt;slow&lt;/b&gt; &amp; late" in html
+    falling = steps([4.0 / (1 + number) for number in range(50)])
+    harmless = diagnosis_of(falling, rules=found("AllZero", details="<b>zero</b>"))
+    assert "&lt;b&gt;zero&lt;/b&gt;" in harmless._repr_html_()
 
 
 def test_as_a_dict_it_is_json(troubled):
