@@ -24,6 +24,7 @@ from sagemaker_dogbreed.container.debugging.tensor_statistics import (
     measure,
     norm,
     rounded,
+    sample,
 )
 
 
@@ -31,8 +32,9 @@ class Recorder:
     """Measures a module's tensors in a sampled step and hands on one record of them.
 
     Measured are the parameters that require gradients, their gradients, and the outputs of layers (modules
-    without children) that are in training mode. An output of a layer that is used again has ``#2``, ``#3``
-    and so on after its name.
+    without children) that are in training mode. How much a step changes a large weight is estimated from some
+    16,000 of its elements, so that no weights are copied as a whole. An output of a layer that is used again
+    has ``#2``, ``#3`` and so on after its name.
     """
 
     def __init__(self, module: nn.Module, sink: Callable[[Record], object], *, save_interval: int) -> None:
@@ -53,10 +55,10 @@ class Recorder:
             self.close()
         if step % self._save_interval:
             return
-        sample = self._sample = _Sample(step)
+        measured = self._sample = _Sample(step)
         for name, layer in self._module.named_modules():
             if layer.training and not any(True for _ in layer.children()) and type(layer) is not nn.Identity:
-                self._handles.append(layer.register_forward_hook(_measures_output(sample, name)))
+                self._handles.append(layer.register_forward_hook(_measures_output(measured, name)))
 
     def backward_done(self) -> None:
         """Measure gradients, and weights that are about to change."""
@@ -65,19 +67,19 @@ class Recorder:
         self._remove_hooks()
         for name, layer, parameter in _trained(self._module):
             entry = self._sample.add("weight", name, layer, parameter)
-            entry.before = parameter.detach().clone()
+            entry.before = sample(parameter).clone()
             gradient = parameter.grad
             if gradient is not None and measurable(gradient):
                 self._sample.add("gradient", name, layer, gradient)
 
     def updated(self) -> None:
         """Measure how weights have changed, and hand on the step's record."""
-        sample, self._sample = self._sample, None
-        if not sample:
+        measured, self._sample = self._sample, None
+        if not measured:
             return
         for name, _, parameter in _trained(self._module):
-            sample.entries[f"weight/{name}"].changed_to(parameter)
-        self._sink(Tensors(time=time.time(), step=sample.step, tensors=sample.fetched()))
+            measured.entries[f"weight/{name}"].changed_to(parameter)
+        self._sink(Tensors(time=time.time(), step=measured.step, tensors=measured.fetched()))
 
     def close(self) -> None:
         """Leave the module as it was, after a step that has not come to its end."""
@@ -105,8 +107,9 @@ class _Entry:
     @torch.no_grad()
     def changed_to(self, weight: torch.Tensor) -> None:
         before, self.before = self.before, None
-        if before is not None and before.shape == weight.shape:
-            self.change = norm(weight - before)
+        after = sample(weight)
+        if before is not None and before.shape == after.shape:
+            self.change = torch.cat([norm(after - before), norm(before)])
 
     def vectors(self) -> tuple[torch.Tensor, ...]:
         return tuple(each for each in (self.numbers, self.active, self.change) if each is not None)
@@ -119,8 +122,8 @@ class _Entry:
         )
         percent = tuple(rounded(each) for each in active)
         tensor = described(self.kind, self.layer, self.elements, numbers, activity=percent)
-        if change and tensor.norm > 0 and math.isfinite(change[0]):
-            return dataclasses.replace(tensor, update=rounded(change[0] / tensor.norm))
+        if change and change[1] > 0 and math.isfinite(change[0]):
+            return dataclasses.replace(tensor, update=rounded(change[0] / change[1]))
         return tensor
 
 
@@ -156,7 +159,7 @@ def _trained(module: nn.Module) -> Iterator[tuple[str, str, nn.Parameter]]:
                 yield name, type(layer).__name__, parameter
 
 
-def _measures_output(sample: _Sample, name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+def _measures_output(measured: _Sample, name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
     """Return a hook that measures a layer's output, or the first of several."""
 
     @torch.no_grad()
@@ -166,7 +169,7 @@ def _measures_output(sample: _Sample, name: str) -> Callable[[nn.Module, tuple[A
         first = output[0] if isinstance(output, tuple | list) and output else output
         if measurable(first):
             kind = type(layer).__name__
-            entry = sample.add("output", name or kind, kind, first)
+            entry = measured.add("output", name or kind, kind, first)
             entry.active = activity(kind, inputs, first)
 
     return hook

@@ -126,10 +126,15 @@ def norm(tensor: torch.Tensor) -> torch.Tensor:
     return exact.reshape(1)
 
 
+def sample(tensor: torch.Tensor) -> torch.Tensor:
+    """Return some 16,000 elements of a tensor, or all where there are no more; a view where it can be."""
+    return _every(tensor.detach().reshape(-1), _SAMPLE)
+
+
 def _of_moderate(flat: torch.Tensor, lowest: float, highest: float) -> torch.Tensor:
     """Measure values on a CPU that are finite and neither huge nor tiny, in few passes."""
     count = flat.numel()
-    sample = _every(flat, _SAMPLE)
+    some = _every(flat, _SAMPLE)
     mean = flat.sum().item() / count
     squares = torch.dot(flat, flat).item()
     if count * mean**2 > squares / 4:  # so much of them is the mean's that little is left of the variance
@@ -137,10 +142,10 @@ def _of_moderate(flat: torch.Tensor, lowest: float, highest: float) -> torch.Ten
         squares = torch.dot(centred, centred).item()
     else:
         squares -= count * mean**2
-    nonzero = sample.count_nonzero().item() / sample.numel() * count
+    nonzero = some.count_nonzero().item() / some.numel() * count
     nonzero = max(nonzero, 1.0)  # the largest is one
-    mean_abs = sample.abs().mean().item()
-    ordered = _every(sample, _ORDERED).sort().values
+    mean_abs = some.abs().mean().item()
+    ordered = _every(some, _ORDERED).sort().values
     low, high = (ordered[round(share * (ordered.numel() - 1))].item() for share in _PERCENTILES)
     parts = (count, 0, 1, mean, mean_abs, squares, nonzero, lowest, highest, low, high)
     return torch.tensor(parts, dtype=torch.float64)
