@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker_dogbreed.container import hparams
+from sagemaker_dogbreed.container.debugging.records import FOLDER
 from sagemaker_dogbreed.container.debugging.rules import RuleError
 from sagemaker_dogbreed.container.debugging.settings import OWN_RULES, rules_by_name
 from sagemaker_dogbreed.container.resumption import free_to_change
@@ -148,7 +149,8 @@ def check_resumption(
             f"training job {job_name!r} was of another spec, and its checkpoints do not fit: "
             f"{', '.join(changed)}. Use the same values, or leave resume_from out to start from the beginning"
         )
-    if not store.list(checkpoint_uri):
+    records = f"{checkpoint_uri}/{FOLDER}/"
+    if all(uri.startswith(records) for uri, _ in store.list(checkpoint_uri)):
         raise JobError(
             f"training job {job_name!r} left no checkpoints to resume from at {checkpoint_uri}; "
             "leave resume_from out to start from the beginning"

@@ -88,7 +88,7 @@ class Trainer:
             self.classifier.load_trained_state(state.model)
             learning.load(state.optimizer, state.average)
         learning.begin(state.epoch + 1)
-        self.watcher.training_begins(epoch=state.epoch, step=learning.next_step, steps=learning.steps)
+        self.watcher.training_begins(epoch=state.epoch, step=learning.next_step)
         self.watcher.record(self.classifier.head if self.on_features else self.classifier)
         ended = False
         try:

@@ -120,8 +120,7 @@ def test_arguments_in_the_style_of_the_sdks_driver(job, monkeypatch):
     ]
     assert job.run_here(monkeypatch) == 0  # the plain style, for comparison
     plain = job.result("history")["epochs"][:1]
-    for path in job.checkpoints.iterdir():
-        path.unlink()
+    job.forget_checkpoints()
     rest = arguments()
     for name in ("--image_size", "--num_workers", "--epochs", "--backbone"):
         del rest[rest.index(name) : rest.index(name) + 2]
@@ -159,7 +158,7 @@ def test_data_failures_are_written_for_the_service(job, monkeypatch):
     (job.channels["test"] / "red" / "1.png").write_bytes(b"broken")
     assert job.run_here(monkeypatch) == 1
     assert job.failure.startswith(f"DataError: channel test: {job.channels['test'] / 'red' / '1.png'}: ")
-    assert not job.checkpoints.exists()
+    assert not list(job.checkpoints.glob("*.pt"))
     monkeypatch.delenv("SM_CHANNEL_TEST")
     del job.channels["test"]
     assert job.run_here(monkeypatch) == 1
@@ -182,6 +181,15 @@ def test_a_checkpoint_of_another_configuration_fails_the_job(job, monkeypatch):
 def test_results_are_plain_json(job, monkeypatch):
     """Other programs can read the results: no NaN, numbers only."""
     assert job.run_here(monkeypatch, epochs=1) == 0
-    for path in (job.output / "data").iterdir():
-        json.loads(path.read_text(), parse_constant=pytest.fail)
-    assert sorted(path.name for path in (job.output / "data").iterdir()) == ["history.json", "metrics.json"]
+    files = [path for path in (job.output / "data").rglob("*") if path.is_file()]
+    for path in files:
+        lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
+        for line in lines:
+            json.loads(line, parse_constant=pytest.fail)
+    records = ["evaluation.json", "profile-0.jsonl", "rules.json", "training.jsonl"]
+    assert sorted(path.relative_to(job.output / "data").as_posix() for path in files) == [
+        *(f"debugger/{name}" for name in records),
+        "evaluation.json",
+        "history.json",
+        "metrics.json",
+    ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sagemaker_dogbreed.container.debugging.history import History
 from sagemaker_dogbreed.container.debugging.records import Epoch, Phases, Record, Step, System, Tensors
-from sagemaker_dogbreed.container.debugging.rules import Rule
+from sagemaker_dogbreed.container.debugging.rules import MOMENTS, Rule
 
 SCAN_SECONDS = 60.0
 """Between two looks of the profiler rules, as AWS has it."""
@@ -48,6 +48,8 @@ class RuleWatch:
         self.history = History()
         self._rules = {rule.name: rule for rule in rules}
         self._statuses = {rule.name: RuleStatus(name=rule.name) for rule in rules}
+        self._looks = dict.fromkeys(self._rules, 0)
+        self._asked = {moment: [rule for rule in rules if rule.on == moment] for moment in MOMENTS}
         self._next_scan: float | None = None
         self._stopped_by: str | None = None
         self._lock = threading.Lock()  # the system is measured in a thread of its own
@@ -74,51 +76,56 @@ class RuleWatch:
         """Add a record, ask the rules whose moment it is, and return those whose status has changed."""
         with self._lock:
             self.history.add(record)
-            before = self._statuses.copy()
             moment = _MOMENTS.get(type(record))
             if moment:
-                self._ask(moment, record.time)
-            elif isinstance(record, System | Phases):
+                return self._ask(self._asked[moment], record.time)
+            if isinstance(record, System | Phases):
                 if self._next_scan is None:
                     self._next_scan = record.time + SCAN_SECONDS
                 elif record.time >= self._next_scan:
                     self._next_scan = record.time + SCAN_SECONDS
-                    self._ask("profile", record.time)
-            return self._changed(before)
+                    return self._ask(self._asked["profile"], record.time)
+            return []
 
     def finish(self) -> list[RuleStatus]:
-        """Ask all rules once more, for nothing is to come; return those whose status has changed."""
+        """Ask all rules once more, for nothing is to come; return those that have found something now."""
         with self._lock:
-            before = self._statuses.copy()
             ended = self._latest_time()
-            self._ask(None, ended)
+            changed = self._ask(list(self._rules.values()), ended)
             for name, status in self._statuses.items():
                 if status.status == "InProgress":
                     self._statuses[name] = dataclasses.replace(status, status="NoIssuesFound", time=ended)
-            return self._changed(before)
+            return changed
 
     def statuses(self, *, profiles: bool) -> list[RuleStatus]:
         """Return what the training rules have found, or the profiler rules."""
-        return [self._statuses[name] for name, rule in self._rules.items() if rule.profiles == profiles]
+        return [
+            dataclasses.replace(self._statuses[name], looks=self._looks[name])
+            for name, rule in self._rules.items()
+            if rule.profiles == profiles
+        ]
 
-    def _changed(self, before: Mapping[str, RuleStatus]) -> list[RuleStatus]:
-        return [each for name, each in self._statuses.items() if each.status != before[name].status]
-
-    def _ask(self, moment: str | None, time: float) -> None:
-        for name, rule in self._rules.items():
-            status = self._statuses[name]
-            if (moment is not None and rule.on != moment) or status.status == "Error":
+    def _ask(self, rules: Sequence[Rule], time: float) -> list[RuleStatus]:
+        """Ask rules, and return those whose status has changed."""
+        changed = []
+        for rule in rules:
+            before = status = self._statuses[rule.name]
+            if status.status == "Error":
                 continue
-            status = dataclasses.replace(status, looks=status.looks + 1)
+            self._looks[rule.name] += 1
             try:
                 found = rule(self.history)
             except Exception as error:  # a rule that fails is no reason for the training to fail
                 details = f"the rule failed: {type(error).__name__}: {error}"
                 status = dataclasses.replace(status, status="Error", details=details[:_LONGEST], time=time)
             else:
-                if found:
-                    status = self._found(rule, status, found, time)
-            self._statuses[name] = status
+                if not found:
+                    continue
+                status = self._found(rule, status, found, time)
+            self._statuses[rule.name] = status
+            if status.status != before.status:
+                changed.append(status)
+        return changed
 
     def _found(self, rule: Rule, status: RuleStatus, found: str, time: float) -> RuleStatus:
         if rule.stops and self._stopped_by is None:

@@ -6,7 +6,6 @@ import contextlib
 import math
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import torch
 from torch import nn
 
 from sagemaker_dogbreed.container import log
-from sagemaker_dogbreed.container.debugging.clock import StepClock
+from sagemaker_dogbreed.container.debugging.clock import StepClock, now
 from sagemaker_dogbreed.container.debugging.record_files import RecordFile, read_records
 from sagemaker_dogbreed.container.debugging.recorder import Recorder
 from sagemaker_dogbreed.container.debugging.records import FOLDER, Epoch, Record, Resume, Span, Start, Step
@@ -31,7 +30,8 @@ from sagemaker_dogbreed.container.debugging.system import SystemSampler
 from sagemaker_dogbreed.container.debugging.watch import RuleStatus, RuleWatch
 from sagemaker_dogbreed.container.files import write_json
 
-_MOST_STEPS = 20_000  # of which all are recorded; of twice as many every second one
+_QUICK = 0.02  # seconds; a record of a step takes 0.00006
+_MOST_QUICK, _MOST_SLOW = 1_000, 20_000  # steps of which all are recorded; then ever fewer
 
 
 class Watcher:
@@ -62,7 +62,8 @@ class Watcher:
         self._watch = RuleWatch(wanted_rules(debugger, profiler) if self._leads else [])
         self._files: dict[str, RecordFile] = {}
         self._lock = threading.Lock()  # the system is measured in a thread of its own
-        self._stride, self._mode, self._begun = 1, "", time.time()
+        self._mode, self._begun = "", now()
+        self._step_ended = self._batch_ended = self._begun
         if self._leads and (debugger or profiler) and folder.is_dir():
             for record in read_records(folder):
                 self._watch.see(record)
@@ -98,18 +99,18 @@ class Watcher:
     def start(self, settings: Mapping[str, Any]) -> None:
         """Begin; ``settings`` are what the process was told and found."""
         for name in tuple(self._files):
-            self._sink(name)(Start(time=time.time(), node=self._node, settings=settings))
+            self._sink(name)(Start(time=now(), node=self._node, settings=settings))
         if self._sampler:
             self._sampler.start()
 
-    def training_begins(self, *, epoch: int, step: int, steps: int) -> None:
-        """Say after which epoch, with which step, training begins, and how many steps it is to have in all.
+    def training_begins(self, *, epoch: int, step: int) -> None:
+        """Say after which epoch, with which step, training begins.
 
-        What earlier records tell of beyond that will be repeated. Of very many steps only some are recorded.
+        What earlier records tell of beyond that will be repeated.
         """
-        self._stride = max(1, steps // _MOST_STEPS)
+        self._step_ended = now()
         if self._watch.history.steps or self._watch.history.epochs:
-            self._training(Resume(time=time.time(), epoch=epoch, step=step))
+            self._training(Resume(time=now(), epoch=epoch, step=step))
 
     def record(self, module: nn.Module) -> None:
         """Record the tensors of a module from now on."""
@@ -127,8 +128,9 @@ class Watcher:
     def passes(self, mode: str) -> None:
         """Say that a pass over batches begins: ``train``, ``evaluate`` or ``extract``."""
         if not self._mode:
-            now = time.time()
-            self._profile(Span(time=now, node=self._node, name="initialization", seconds=now - self._begun))
+            first = now()
+            seconds = first - self._begun
+            self._profile(Span(time=first, node=self._node, name="initialization", seconds=seconds))
         self._mode = mode
         if self._hook:
             (self._hook.train_mode if mode == "train" else self._hook.evaluate_mode)()
@@ -165,19 +167,22 @@ class Watcher:
     def batch_ended(self, number: int) -> None:
         """Say that a batch has been dealt with."""
         if self._clock:
-            if number % self._stride:
-                self._clock.begin(self._mode)
-            else:
+            before, self._batch_ended = self._batch_ended, now()
+            if _kept(number, self._batch_ended - before):
                 self._clock.batch_ended(number)
+            else:
+                self._clock.begin(self._mode)
 
     def step_ended(
         self, *, step: int, epoch: int, loss: float, top_1: float, learning_rate: float, images: int
     ) -> None:
-        """Record a training step."""
-        if "training" in self._files and (step % self._stride == 0 or not math.isfinite(loss)):
+        """Record a training step; of very many only some, and of quick ones fewer."""
+        before, self._step_ended = self._step_ended, now()
+        kept = _kept(step, self._step_ended - before) or not math.isfinite(loss)
+        if kept and "training" in self._files:
             self._training(
                 Step(
-                    time=time.time(),
+                    time=now(),
                     step=step,
                     epoch=epoch,
                     loss=loss,
@@ -199,9 +204,7 @@ class Watcher:
         """Record an epoch."""
         if "training" in self._files:
             self._training(
-                Epoch(
-                    time=time.time(), epoch=epoch, step=step, measures=measures, labels=labels, errors=errors
-                )
+                Epoch(time=now(), epoch=epoch, step=step, measures=measures, labels=labels, errors=errors)
             )
 
     @contextlib.contextmanager
@@ -268,3 +271,9 @@ class Watcher:
                 log.line(f"Rule {status.name}: {status.status}: {status.details}")
         with contextlib.suppress(OSError):  # the disk is full, which the next record says
             write_json(self._folder / STATUS_FILE, to_answer(self._watch))
+
+
+def _kept(number: int, seconds: float) -> bool:
+    """Return whether a step that took so long is recorded."""
+    most = _MOST_QUICK if seconds < _QUICK else _MOST_SLOW
+    return number % (number // most + 1) == 0
