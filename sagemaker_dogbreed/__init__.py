@@ -11,9 +11,23 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from sagemaker_dogbreed.analysis.causes.cause import Cause as Cause
+    from sagemaker_dogbreed.analysis.diagnosis import Diagnosis as Diagnosis
+    from sagemaker_dogbreed.analysis.diagnosis import diagnose as diagnose
+    from sagemaker_dogbreed.analysis.evaluation import Evaluation as Evaluation
     from sagemaker_dogbreed.analysis.prediction import ClassProbability as ClassProbability
     from sagemaker_dogbreed.analysis.prediction import Prediction as Prediction
     from sagemaker_dogbreed.analysis.prediction_sheet import draw_predictions as draw_predictions
+    from sagemaker_dogbreed.analysis.profile import Profile as Profile
+    from sagemaker_dogbreed.analysis.profile import profile_of as profile_of
+    from sagemaker_dogbreed.analysis.profiler_report import read_profiler_report as read_profiler_report
+    from sagemaker_dogbreed.analysis.smdebug_tensors import read_smdebug as read_smdebug
+    from sagemaker_dogbreed.analysis.system_metrics import read_system_metrics as read_system_metrics
+    from sagemaker_dogbreed.analysis.training_plots import plot_confusion as plot_confusion
+    from sagemaker_dogbreed.analysis.training_plots import plot_gradient_health as plot_gradient_health
+    from sagemaker_dogbreed.analysis.training_plots import plot_learning_curves as plot_learning_curves
+    from sagemaker_dogbreed.analysis.training_plots import plot_steps as plot_steps
+    from sagemaker_dogbreed.analysis.training_plots import plot_system as plot_system
     from sagemaker_dogbreed.aws.leftovers.resources import Resource as Resource
     from sagemaker_dogbreed.aws.leftovers.sweep import SweepReport as SweepReport
     from sagemaker_dogbreed.aws.preflight.report import PreflightReport as PreflightReport
@@ -46,6 +60,7 @@ if TYPE_CHECKING:
     from sagemaker_dogbreed.errors import MissingExtraError as MissingExtraError
     from sagemaker_dogbreed.errors import NameTakenError as NameTakenError
     from sagemaker_dogbreed.errors import PreflightError as PreflightError
+    from sagemaker_dogbreed.errors import RecordingError as RecordingError
     from sagemaker_dogbreed.errors import SpecError as SpecError
     from sagemaker_dogbreed.errors import StoreError as StoreError
     from sagemaker_dogbreed.errors import UnsupportedError as UnsupportedError
@@ -80,8 +95,22 @@ if TYPE_CHECKING:
     from sagemaker_dogbreed.workflow import WorkflowResult as WorkflowResult
 
 _ROOMS = {
+    "analysis.causes.cause": ("Cause",),
+    "analysis.diagnosis": ("Diagnosis", "diagnose"),
+    "analysis.evaluation": ("Evaluation",),
     "analysis.prediction": ("ClassProbability", "Prediction"),
     "analysis.prediction_sheet": ("draw_predictions",),
+    "analysis.profile": ("Profile", "profile_of"),
+    "analysis.profiler_report": ("read_profiler_report",),
+    "analysis.smdebug_tensors": ("read_smdebug",),
+    "analysis.system_metrics": ("read_system_metrics",),
+    "analysis.training_plots": (
+        "plot_confusion",
+        "plot_gradient_health",
+        "plot_learning_curves",
+        "plot_steps",
+        "plot_system",
+    ),
     "aws.leftovers.resources": ("Resource",),
     "aws.leftovers.sweep": ("SweepReport",),
     "aws.preflight.report": ("PreflightReport",),
@@ -90,9 +119,9 @@ _ROOMS = {
     "container.debugging.rules": ("rule",),
     "container.debugging.watch": ("RuleStatus",),
     "data.cartoon.dogs": ("draw_cartoon_dogs", "draw_dog"),
-    "data.versions.dataset": ("Dataset",),
     "data.prepare": ("PreparedDataset", "prepare"),
     "data.report": ("InspectionReport",),
+    "data.versions.dataset": ("Dataset",),
     "errors": (
         "AccountError",
         "ArchiveError",
@@ -113,6 +142,7 @@ _ROOMS = {
         "MissingExtraError",
         "NameTakenError",
         "PreflightError",
+        "RecordingError",
         "SpecError",
         "StoreError",
         "UnsupportedError",

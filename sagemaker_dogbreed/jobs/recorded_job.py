@@ -23,6 +23,7 @@ from sagemaker_dogbreed.store.interface import Store
 
 if TYPE_CHECKING:
     from sagemaker_dogbreed.analysis.diagnosis import Diagnosis
+    from sagemaker_dogbreed.analysis.evaluation import Evaluation
     from sagemaker_dogbreed.analysis.profile import Profile
 
 _LARGEST_FILE = 2_000_000  # bytes of a file that is read whole
@@ -107,18 +108,24 @@ class RecordedJob:
             rules=_statuses(watch),
             parameters={rule.name: rule.parameters for rule in _rules(answer, None)},
             diagnosis=diagnosis,
-            evaluation=self.evaluation(),
+            evaluation=self._evaluated(),
             settings=watch.history.settings,
         )
         return write_report(Path(path or f"{self.name}.html"), content)
 
-    def evaluation(self) -> dict[str, Any] | None:
+    def evaluation(self) -> Evaluation | None:
         """Return what the model gets right and wrong on the test split; None where it was not measured.
 
         Raises:
-            JobError: There is no such job.
+            JobError: There is no such job, or what it left is damaged.
             StoreError: It cannot be read.
         """
+        from sagemaker_dogbreed.analysis.evaluation import read_evaluation
+
+        found = self._evaluated()
+        return None if found is None else read_evaluation(found)
+
+    def _evaluated(self) -> dict[str, Any] | None:
         uri = f"{_records_uri(self.describe())}/{EVALUATION_FILE}"
         store = self._readable_store()
         if not store.exists(uri):

@@ -133,6 +133,7 @@ class DebuggerSpec:
             native = [name for name in ("rule_file", "hook", "collections") if _is_set(self, name)]
             if native:
                 raise SpecError(f"{', '.join(native)} need backend: native; AWS's rules have none of it")
+            _check_aws(self.rules)
         elif self.rule_file is None:  # own rules are known only once their file is read
             _check_native(self.rules, profiles=False)
         if self.collections and self.hook != "smdebug":
@@ -182,6 +183,8 @@ class ProfilerSpec:
             )
         if self.backend == "native":
             _check_native(self.rules, profiles=True)
+        else:
+            _check_aws(self.rules)
 
     @property
     def settings(self) -> settings.ProfilerSettings | None:
@@ -207,6 +210,12 @@ def _check_native(rules: Sequence[RuleSpec], *, profiles: bool) -> None:
         settings.chosen_rules(_settings(rules), profiles=profiles)
     except RuleError as error:
         raise SpecError(f"rules: {error}") from None
+
+
+def _check_aws(rules: Sequence[RuleSpec]) -> None:
+    stopping = [each.name for each in rules if each.on_trigger == "stop"]
+    if stopping:
+        raise SpecError(f"on_trigger: stop needs backend: native; it is asked for of {', '.join(stopping)}")
 
 
 def _is_set(spec: DebuggerSpec, name: str) -> bool:

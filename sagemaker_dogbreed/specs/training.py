@@ -138,6 +138,8 @@ class TrainingSpec:
                 f"weights: none with finetune: {self.finetune} would train on a random, frozen backbone; "
                 "use finetune: full, or pretrained weights"
             )
+        if self.compile != "off" and self.debugger is not None and self.debugger.hook == "smdebug":
+            raise SpecError("debugger.hook: smdebug breaks up what compile makes; use one of the two")
         if self.weights == "imagenet" and self.network is not None and self.network.isolation:
             raise SpecError(
                 "weights: imagenet are downloaded by the job, which network.isolation prevents; give the "

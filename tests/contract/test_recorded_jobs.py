@@ -99,7 +99,7 @@ def test_a_handle_tells_what_was_recorded(place, request, tmp_path):
 
     assert job.profile().batches["train"].count > 0
     assert "Looked at" in str(job.diagnosis())
-    assert job.evaluation()["images"] > 0
+    assert job.evaluation().images > 0
     page = job.report(tmp_path / "report.html").read_text()
     assert job.name in page
     assert "VanishingGradient" in page

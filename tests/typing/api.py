@@ -69,3 +69,26 @@ assert_type(on_aws.dataset("s3://my-bucket/data/dogs/0a/manifest.json"), sdb.Dat
 assert_type(on_aws.resources(), list[sdb.Resource])
 assert_type(on_aws.sweep(older_than=dt.timedelta(days=1), dry_run=False), sdb.SweepReport)
 assert_type(workflow.plan(on_aws), sdb.Plan)
+
+watched = sdb.TrainingSpec(
+    debugger=sdb.DebuggerSpec(
+        rules=["Overfit", sdb.RuleSpec(name="VanishingGradient", on_trigger="stop")],  # type: ignore[list-item]  # names are read
+        rule_file="my_rules.py",
+    ),
+    profiler=None,
+)
+
+
+@sdb.rule("TooConfident", on="epoch")
+def too_confident(history: sdb.History, *, share: float = 0.99) -> str | None:
+    return None if history.epochs[-1].measures["train_top_1"] < share else "all training images are right"
+
+
+finished = session.training_job("dogs")
+assert_type(finished.history(), sdb.History)
+assert_type(finished.rules(["Overfit"]), list[sdb.RuleStatus])
+assert_type(finished.profile(), sdb.Profile)
+assert_type(finished.diagnosis(), sdb.Diagnosis)
+assert_type(finished.diagnosis().applied_to(watched), sdb.TrainingSpec)
+assert_type(finished.evaluation(), sdb.Evaluation | None)
+assert_type(sdb.diagnose(sdb.read_profiler_report(finished.report())), sdb.Diagnosis)
