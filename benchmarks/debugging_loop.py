@@ -22,7 +22,7 @@ from torch import nn
 from sagemaker_dogbreed.container import log, model
 from sagemaker_dogbreed.container.checkpoint import Checkpoint, CheckpointStore
 from sagemaker_dogbreed.container.data import Batch
-from sagemaker_dogbreed.container.debugging.settings import DebuggerSettings, ProfilerSettings
+from sagemaker_dogbreed.container.debugging.settings import SAVE_INTERVAL, DebuggerSettings, ProfilerSettings
 from sagemaker_dogbreed.container.debugging.smdebug_hook import SmdebugHook
 from sagemaker_dogbreed.container.debugging.watcher import Watcher
 from sagemaker_dogbreed.container.distributed import Ranks
@@ -62,27 +62,12 @@ class SmdebugWatcher(Watcher):
     def __init__(self, folder: Path, collections: Mapping[str, Mapping[str, str]]) -> None:
         super().__init__(folder, rank=0, device=CPU, debugger=None, profiler=None)
         self._out_dir, self._collections = folder, collections
-        self._hook: SmdebugHook | None = None
 
-    def record(self, module: nn.Module) -> None:
-        """Put the hook on a module."""
-        interval = DebuggerSettings().save_interval
-        self._hook = SmdebugHook(module, self._out_dir, save_interval=interval, collections=self._collections)
-
-    def passes(self, mode: str) -> None:
-        """Follow the module's mode."""
-        if self._hook:
-            (self._hook.train_mode if mode == "train" else self._hook.evaluate_mode)()
-
-    def step_ended(self, *, loss: float, **_: Any) -> None:
-        """Record the loss."""
-        if self._hook:
-            self._hook.loss(torch.tensor(loss))
-
-    def finish(self, _output: Path | None = None) -> None:
-        """Take the hook off."""
-        if self._hook:
-            self._hook.close()
+    def record(self, network: nn.Module, called: nn.Module) -> None:  # noqa: ARG002 - it hooks what is called
+        """Put the hook on what batches pass."""
+        self._hook = SmdebugHook(
+            called, self._out_dir, save_interval=SAVE_INTERVAL, collections=self._collections
+        )
 
 
 def _native(

@@ -89,7 +89,8 @@ class Trainer:
             learning.load(state.optimizer, state.average)
         learning.begin(state.epoch + 1)
         self.watcher.training_begins(epoch=state.epoch, step=learning.next_step)
-        self.watcher.record(self.classifier.head if self.on_features else self.classifier)
+        called = self.classifier.head if self.on_features else self.classifier
+        self.watcher.record(self.classifier, called)
         ended = False
         try:
             for head_alone, last in ((True, learning.head_epochs), (False, wanted.epochs)):

@@ -9,6 +9,7 @@ import re
 import warnings
 from typing import Any
 
+from sagemaker_dogbreed.container.debugging.settings import SAVE_INTERVAL
 from sagemaker_dogbreed.errors import MissingExtraError, SpecError
 from sagemaker_dogbreed.specs.debugger import DebuggerSpec, ProfilerSpec, RuleSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
@@ -56,7 +57,10 @@ def _debugger(spec: DebuggerSpec, output_uri: str, image_uri: str | None) -> dic
             "CollectionConfigurations": [
                 {
                     "CollectionName": name,
-                    "CollectionParameters": {**parameters, "save_interval": str(spec.save_interval)},
+                    "CollectionParameters": {
+                        **parameters,
+                        "save_interval": str(spec.save_interval or SAVE_INTERVAL),
+                    },
                 }
                 for name, parameters in sorted(collections.items())
             ],

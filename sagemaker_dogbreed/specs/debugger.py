@@ -112,8 +112,12 @@ class DebuggerSpec:
         validator=text_validator(r".+\.py", "my_rules.py"),
         metadata={"help": "a Python file of own rules, functions with the decorator rule; all are asked"},
     )
-    save_interval: int = number(
-        "steps from one recording of tensors to the next", default=100, minimum=1, whole=True
+    save_interval: int | None = number(
+        f"steps from one recording of tensors to the next; default: {settings.SAVE_INTERVAL}, and of quick "
+        "steps no more than four recordings a second",
+        default=None,
+        minimum=1,
+        whole=True,
     )
     backend: str = _backend("watches")
     hook: str = choice(

@@ -67,7 +67,8 @@ def loss_not_decreasing(
             f"the loss rose from {_mean(before):.4g} to {_mean(after):.4g} between steps {before[0].step} "
             f"and {after[-1].step}"
         )
-    if not decreased(first, last, percent=diff_percent, errors=_NOISE):
+    halved = _mean(last) < first[0].loss / 2  # so quickly, perhaps, that the first losses differ by as much
+    if not halved and not decreased(first, last, percent=diff_percent, errors=_NOISE):
         return (
             f"the loss was {_mean(first):.4g} in the first {num_steps} steps and is {_mean(last):.4g} in the "
             f"last {length} of {len(steps)}: it does not decrease"

@@ -16,6 +16,9 @@ from sagemaker_dogbreed.container.debugging.rules import REGISTRY, Rule, RuleErr
 DEBUGGER, PROFILER = "debugger", "profiler"
 """Names of the hyperparameters."""
 
+SAVE_INTERVAL = 100
+"""Steps from one recording of tensors to the next, unless a spec has its own."""
+
 OFF = "off"
 OWN_RULES = "own_rules"
 """Name of the module, beside the training script, that holds a user's own rules."""
@@ -45,14 +48,15 @@ class DebuggerSettings:
 
     Attributes:
         rules: Without any, all built-in training rules judge.
-        save_interval: Steps from one recording of tensors to the next.
+        save_interval: Steps from one recording of tensors to the next; None: every ``SAVE_INTERVAL``, and no
+            more often than costs little.
         hook: ``native``, or ``smdebug`` for smdebug's hook beside it.
         collections: Of smdebug's hook: names, and each one's parameters.
         own_rules: Whether there is a module of the user's rules beside the training script.
     """
 
     rules: tuple[RuleSetting, ...] = ()
-    save_interval: int = 100
+    save_interval: int | None = None
     hook: str = "native"
     collections: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     own_rules: bool = False

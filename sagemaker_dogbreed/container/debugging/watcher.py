@@ -19,6 +19,7 @@ from sagemaker_dogbreed.container.debugging.record_files import RecordFile, read
 from sagemaker_dogbreed.container.debugging.recorder import Recorder
 from sagemaker_dogbreed.container.debugging.records import FOLDER, Epoch, Record, Resume, Span, Start, Step
 from sagemaker_dogbreed.container.debugging.settings import (
+    SAVE_INTERVAL,
     DebuggerSettings,
     ProfilerSettings,
     wanted_rules,
@@ -30,8 +31,11 @@ from sagemaker_dogbreed.container.debugging.system import SystemSampler
 from sagemaker_dogbreed.container.debugging.watch import RuleStatus, RuleWatch
 from sagemaker_dogbreed.container.files import write_json
 
-_QUICK = 0.02  # seconds; a record of a step takes 0.00006
-_MOST_QUICK, _MOST_SLOW = 1_000, 20_000  # steps of which all are recorded; then ever fewer
+# A record of a step takes some 0.0002 seconds, one of tensors 0.003 and more: of quick steps the first are
+# recorded, and then no more than one in so many seconds.
+_FIRST_STEPS, _STEP_SECONDS = 100, 0.02
+_FIRST_SAMPLES, _SAMPLE_SECONDS = 10, 0.25
+_MOST_STEPS = 20_000  # of slow steps all are recorded up to here, then ever fewer
 
 
 class Watcher:
@@ -63,7 +67,7 @@ class Watcher:
         self._files: dict[str, RecordFile] = {}
         self._lock = threading.Lock()  # the system is measured in a thread of its own
         self._mode, self._begun = "", now()
-        self._step_ended = self._batch_ended = self._begun
+        self._last = {"step": 0.0, "batch": 0.0, "sample": 0.0}  # when one was recorded
         if self._leads and (debugger or profiler) and folder.is_dir():
             for record in read_records(folder):
                 self._watch.see(record)
@@ -77,7 +81,8 @@ class Watcher:
         self._hook: SmdebugHook | None = None
         if debugger is not None and debugger.hook == "smdebug":
             check_installed()
-        self._interval = debugger.save_interval if debugger else 1
+        wanted = debugger.save_interval if debugger else None
+        self._interval, self._exact = wanted or SAVE_INTERVAL, wanted is not None
         self._training, self._profile = self._sink("training"), self._sink("profile")
         self._clock: StepClock | None = None
         self._sampler: SystemSampler | None = None
@@ -108,20 +113,19 @@ class Watcher:
 
         What earlier records tell of beyond that will be repeated.
         """
-        self._step_ended = now()
         if self._watch.history.steps or self._watch.history.epochs:
             self._training(Resume(time=now(), epoch=epoch, step=step))
 
-    def record(self, module: nn.Module) -> None:
-        """Record the tensors of a module from now on."""
+    def record(self, network: nn.Module, called: nn.Module) -> None:
+        """Record the tensors of a network from now on; ``called`` is the part of it that batches pass."""
         if "training" in self._files:
-            self._recorder = Recorder(module, self._training, save_interval=self._interval)
+            self._recorder = Recorder(network, self._training, save_interval=self._interval)
         wanted = self._debugger
         if wanted is not None and wanted.hook == "smdebug" and self._leads and self._smdebug_folder:
             self._hook = SmdebugHook(
-                module,
+                called,
                 self._smdebug_folder,
-                save_interval=wanted.save_interval,
+                save_interval=self._interval,
                 collections=wanted.collections,
             )
 
@@ -144,7 +148,7 @@ class Watcher:
 
     def step_begins(self, step: int) -> None:
         """Say that a training step's batch is there."""
-        if self._recorder:
+        if self._recorder and step % self._interval == 0 and (self._exact or self._sampled(step)):
             self._recorder.step_begins(step)
 
     def backward_done(self) -> None:
@@ -167,8 +171,7 @@ class Watcher:
     def batch_ended(self, number: int) -> None:
         """Say that a batch has been dealt with."""
         if self._clock:
-            before, self._batch_ended = self._batch_ended, now()
-            if _kept(number, self._batch_ended - before):
+            if self._kept("batch", number):
                 self._clock.batch_ended(number)
             else:
                 self._clock.begin(self._mode)
@@ -177,8 +180,7 @@ class Watcher:
         self, *, step: int, epoch: int, loss: float, top_1: float, learning_rate: float, images: int
     ) -> None:
         """Record a training step; of very many only some, and of quick ones fewer."""
-        before, self._step_ended = self._step_ended, now()
-        kept = _kept(step, self._step_ended - before) or not math.isfinite(loss)
+        kept = self._kept("step", step) or not math.isfinite(loss)
         if kept and "training" in self._files:
             self._training(
                 Step(
@@ -220,7 +222,9 @@ class Watcher:
 
     def release(self) -> None:
         """Take everything off the module: training is over."""
-        self._recorder = None
+        if self._recorder:
+            self._recorder.close()
+            self._recorder = None
         if self._hook:
             self._hook.close()
             self._hook = None
@@ -237,6 +241,22 @@ class Watcher:
         if self._files and self._leads and output is not None:
             self._copy(output / FOLDER)
         self._files.clear()
+
+    def _kept(self, what: str, number: int) -> bool:
+        """Return whether a step, or a batch, is recorded, which takes time."""
+        enough = number < _FIRST_STEPS or self._passed(what, _STEP_SECONDS)
+        return enough and number % (number // _MOST_STEPS + 1) == 0
+
+    def _sampled(self, step: int) -> bool:
+        return step < _FIRST_SAMPLES * self._interval or self._passed("sample", _SAMPLE_SECONDS)
+
+    def _passed(self, what: str, seconds: float) -> bool:
+        """Return whether so many seconds have passed since this was last said."""
+        time = now()
+        if time - self._last[what] < seconds:
+            return False
+        self._last[what] = time
+        return True
 
     def _copy(self, target: Path) -> None:
         try:
@@ -271,9 +291,3 @@ class Watcher:
                 log.line(f"Rule {status.name}: {status.status}: {status.details}")
         with contextlib.suppress(OSError):  # the disk is full, which the next record says
             write_json(self._folder / STATUS_FILE, to_answer(self._watch))
-
-
-def _kept(number: int, seconds: float) -> bool:
-    """Return whether a step that took so long is recorded."""
-    most = _MOST_QUICK if seconds < _QUICK else _MOST_SLOW
-    return number % (number // most + 1) == 0

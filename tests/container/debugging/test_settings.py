@@ -28,7 +28,7 @@ settings = st.builds(
     rules=st.lists(
         st.builds(RuleSetting, name=names, parameters=st.dictionaries(names, values), stops=st.booleans())
     ).map(tuple),
-    save_interval=st.integers(1),
+    save_interval=st.none() | st.integers(1),
     hook=st.sampled_from(["native", "smdebug"]),
     collections=st.dictionaries(names, st.dictionaries(names, st.text())),
     own_rules=st.booleans(),

@@ -182,17 +182,17 @@ def test_a_rule_that_does_not_exist_fails_the_job_with_its_name(job, monkeypatch
 
 
 def test_of_very_many_steps_only_some_are_recorded(tmp_path):
-    """Of quick steps all are recorded at first, then every second one, and so on."""
+    """Of quick steps the first are recorded, and then one now and then."""
     watcher = Watcher(
         tmp_path, rank=0, device=torch.device("cpu"), debugger=DebuggerSettings(), profiler=None
     )
     watcher.training_begins(epoch=0, step=0)
-    for step in range(2500):
+    for step in range(5000):
         watcher.step_ended(step=step, epoch=1, loss=1.0, top_1=0.0, learning_rate=0.1, images=4)
     watcher.finish()
     steps = History.of(read_records(tmp_path)).steps
-    expected = [*range(1000), *range(1000, 2000, 2), *range(2001, 2500, 3)]
-    assert [step.step for step in steps] == expected
+    assert [step.step for step in steps[:100]] == list(range(100))
+    assert len(steps) < 1000
 
 
 def test_own_rules_beside_the_script_are_asked(job, monkeypatch, tmp_path):
