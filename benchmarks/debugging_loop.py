@@ -24,6 +24,7 @@ from sagemaker_dogbreed.container.checkpoint import Checkpoint, CheckpointStore
 from sagemaker_dogbreed.container.data import Batch
 from sagemaker_dogbreed.container.debugging.settings import SAVE_INTERVAL, DebuggerSettings, ProfilerSettings
 from sagemaker_dogbreed.container.debugging.smdebug_hook import SmdebugHook
+from sagemaker_dogbreed.container.debugging.system import Machine
 from sagemaker_dogbreed.container.debugging.watcher import Watcher
 from sagemaker_dogbreed.container.distributed import Ranks
 from sagemaker_dogbreed.container.features.parts import Rows
@@ -38,6 +39,7 @@ CPU = torch.device("cpu")
 HEAD, BACKBONE = "head", "backbone"
 EPOCHS = 2
 _IMAGE_SIZE = 32
+_MEASUREMENTS = 20
 _ROWS = 16_000  # feature vectors there are; those of a longer epoch come again
 
 _COMMON: dict[str, Any] = {
@@ -122,6 +124,39 @@ class Timed:
             self.core_seconds += time.process_time() - core_begun
 
 
+class Stopwatch:
+    """A watcher that takes the time which is spent in it; that of the thread that measures is added up."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self.seconds = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._watcher, name)
+        if not callable(found) or name in {"span", "start", "finish"}:
+            return found
+
+        def timed(*arguments: Any, **named: Any) -> Any:
+            begun = time.perf_counter()
+            result = found(*arguments, **named)
+            self.seconds += time.perf_counter() - begun
+            return result
+
+        setattr(self, name, timed)
+        return timed
+
+
+def _sampling_share(watcher: Watcher) -> float:
+    """Return the share of a core that measuring the machine takes."""
+    if watcher._sampler is None:  # noqa: SLF001 - there is no other way to ask
+        return 0.0
+    machine, settings = Machine(), ProfilerSettings()
+    begun = time.thread_time()
+    for _ in range(_MEASUREMENTS):
+        machine.measure("rank-0")
+    return (time.thread_time() - begun) / _MEASUREMENTS / (settings.interval_milliseconds / 1000)
+
+
 @dataclasses.dataclass
 class Images:
     """Batches of images (batch, 3, size, size), the same in every epoch."""
@@ -174,7 +209,8 @@ def _train(network: str, way: str, steps: int, folder: Path) -> dict[str, Any]:
     classifier = model.build(wanted, CLASSES, _IMAGE_SIZE).to(memory_format=torch.channels_last)
     make = _features if on_features else _images
     train = Timed(make(steps, wanted, classifier.feature_count))
-    watcher = WAYS[way](folder / "records")
+    made = WAYS[way](folder / "records")
+    watcher: Any = Stopwatch(made)
     watcher.start({**wanted.to_strings(), "processors": os.cpu_count(), "on_features": on_features})
     trainer = Trainer(
         classifier=classifier,
@@ -196,6 +232,8 @@ def _train(network: str, way: str, steps: int, folder: Path) -> dict[str, Any]:
         "steps": steps * (EPOCHS - 1),
         "seconds": train.seconds,
         "core_seconds": train.core_seconds,
+        "watching_seconds": watcher.seconds / (steps * EPOCHS),
+        "sampling_share": _sampling_share(made),
         "bytes_a_step": sum(path.stat().st_size for path in files) / (steps * EPOCHS),
         "losses": [epoch["train_loss"] for epoch in state.history],
     }

@@ -168,8 +168,10 @@ def _of_mode(phases: Sequence[Phases]) -> Batches | None:
     seconds = Quantiles.of(totals)
     if seconds is None:
         return None
+    # Of quick or very many batches some are measured as a whole only.
+    measured = [each for each in phases if "forward" in each.parts] or phases
     parts: dict[str, list[float]] = defaultdict(list)
-    for each in phases:
+    for each in measured:
         for name, value in each.parts.items():
             if _counts(value):
                 parts[name].append(value)
@@ -177,7 +179,10 @@ def _of_mode(phases: Sequence[Phases]) -> Batches | None:
         count=len(totals),
         seconds=seconds,
         parts={name: middle for name, values in parts.items() if (middle := median(values)) is not None},
-        sums={"total": sum(totals), **{name: sum(values) for name, values in parts.items()}},
+        sums={
+            "total": sum(each.total for each in measured),
+            **{name: sum(values) for name, values in parts.items()},
+        },
     )
 
 

@@ -114,7 +114,7 @@ class DebuggerSpec:
     )
     save_interval: int | None = number(
         f"steps from one recording of tensors to the next; default: {settings.SAVE_INTERVAL}, and of quick "
-        "steps no more than four recordings a second",
+        "steps no more than two recordings a second",
         default=None,
         minimum=1,
         whole=True,

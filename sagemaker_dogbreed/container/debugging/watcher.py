@@ -33,8 +33,8 @@ from sagemaker_dogbreed.container.files import write_json
 
 # A record of a step takes some 0.0002 seconds, one of tensors 0.003 and more: of quick steps the first are
 # recorded, and then no more than one in so many seconds.
-_FIRST_STEPS, _STEP_SECONDS = 100, 0.02
-_FIRST_SAMPLES, _SAMPLE_SECONDS = 10, 0.25
+_FIRST_STEPS, _STEP_SECONDS = 100, 0.05
+_FIRST_SAMPLES, _SAMPLE_SECONDS = 5, 0.5
 _MOST_STEPS = 20_000  # of slow steps all are recorded up to here, then ever fewer
 
 
@@ -68,6 +68,7 @@ class Watcher:
         self._lock = threading.Lock()  # the system is measured in a thread of its own
         self._mode, self._begun = "", now()
         self._last = {"step": 0.0, "batch": 0.0, "sample": 0.0}  # when one was recorded
+        self._timed, self._batch_began = True, 0.0
         if self._leads and (debugger or profiler) and folder.is_dir():
             for record in read_records(folder):
                 self._watch.see(record)
@@ -138,12 +139,13 @@ class Watcher:
         self._mode = mode
         if self._hook:
             (self._hook.train_mode if mode == "train" else self._hook.evaluate_mode)()
+        self._timed, self._batch_began = True, now()
         if self._clock:
             self._clock.begin(mode)
 
     def lap(self, phase: str) -> None:
         """Say that a phase of a batch has ended: ``data``, ``copy``, ``forward`` and so on."""
-        if self._clock:
+        if self._timed and self._clock:
             self._clock.lap(phase)
 
     def step_begins(self, step: int) -> None:
@@ -169,18 +171,22 @@ class Watcher:
             self._hook.loss(torch.tensor(value))
 
     def batch_ended(self, number: int) -> None:
-        """Say that a batch has been dealt with."""
-        if self._clock:
-            if self._kept("batch", number):
-                self._clock.batch_ended(number)
-            else:
-                self._clock.begin(self._mode)
+        """Say that a batch has been dealt with; one that was slow is recorded in any case."""
+        if not self._clock:
+            return
+        slow = now() - self._batch_began >= _STEP_SECONDS
+        if (self._timed or slow) and number % (number // _MOST_STEPS + 1) == 0:
+            self._clock.batch_ended(number)
+        else:
+            self._clock.begin(self._mode)
+        self._timed = number < _FIRST_STEPS or self._passed("batch", _STEP_SECONDS)
+        self._batch_began = now()
 
     def step_ended(
         self, *, step: int, epoch: int, loss: float, top_1: float, learning_rate: float, images: int
     ) -> None:
         """Record a training step; of very many only some, and of quick ones fewer."""
-        kept = self._kept("step", step) or not math.isfinite(loss)
+        kept = self._kept(step) or not math.isfinite(loss)
         if kept and "training" in self._files:
             self._training(
                 Step(
@@ -242,10 +248,9 @@ class Watcher:
             self._copy(output / FOLDER)
         self._files.clear()
 
-    def _kept(self, what: str, number: int) -> bool:
-        """Return whether a step, or a batch, is recorded, which takes time."""
-        enough = number < _FIRST_STEPS or self._passed(what, _STEP_SECONDS)
-        return enough and number % (number // _MOST_STEPS + 1) == 0
+    def _kept(self, step: int) -> bool:
+        enough = step < _FIRST_STEPS or self._passed("step", _STEP_SECONDS)
+        return enough and step % (step // _MOST_STEPS + 1) == 0
 
     def _sampled(self, step: int) -> bool:
         return step < _FIRST_SAMPLES * self._interval or self._passed("sample", _SAMPLE_SECONDS)
