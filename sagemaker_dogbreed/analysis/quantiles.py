@@ -29,7 +29,7 @@ class Quantiles:
     @classmethod
     def of(cls, values: Iterable[float]) -> Quantiles | None:
         """Return the quantiles of numbers, those that are not finite left out; None if none is left."""
-        ordered = sorted(value for value in values if usable(value))
+        ordered = sorted(float(value) for value in values if usable(value))
         if not ordered:
             return None
         return cls(
@@ -55,7 +55,7 @@ def usable(value: object) -> TypeGuard[float]:
 
 def median(values: Iterable[float]) -> float | None:
     """Return the median of numbers, those that are not finite left out; None if none is left."""
-    ordered = sorted(value for value in values if usable(value))
+    ordered = sorted(float(value) for value in values if usable(value))
     return _quantile(ordered, 0.5) if ordered else None
 
 
@@ -63,4 +63,6 @@ def _quantile(ordered: list[float], share: float) -> float:
     place = share * (len(ordered) - 1)
     low = math.floor(place)
     high = min(low + 1, len(ordered) - 1)
-    return float(ordered[low] + (ordered[high] - ordered[low]) * (place - low))
+    # Rounded, it could lie beyond either.
+    between = ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+    return min(max(between, ordered[low]), ordered[high])

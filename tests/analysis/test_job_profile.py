@@ -7,7 +7,7 @@ import math
 
 import pytest
 from diagnosed_cases import batches, found, machine, span, start
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sagemaker_dogbreed.analysis.profile import Profile, profile_of
@@ -32,6 +32,7 @@ def test_quantiles_leave_out_what_is_no_number():
 
 
 @given(st.lists(st.floats() | st.integers(), max_size=30))
+@example([2**53 + 1])
 def test_quantiles_are_in_order(values):
     """Whatever the numbers, each quantile is at least the one before."""
     spread = Quantiles.of(values)
