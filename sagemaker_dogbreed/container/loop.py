@@ -15,6 +15,7 @@ from torch import nn
 
 from sagemaker_dogbreed.container import log, metrics
 from sagemaker_dogbreed.container.checkpoint import Checkpoint, CheckpointStore
+from sagemaker_dogbreed.container.class_counts import ClassCounts
 from sagemaker_dogbreed.container.compilation import compiled
 from sagemaker_dogbreed.container.data import UNCOUNTED, Batch
 from sagemaker_dogbreed.container.debugging.watcher import Watcher
@@ -137,7 +138,7 @@ class Trainer:
         prefix = f"Epoch {epoch}/{self.hyperparameters.epochs} - "
         seed_everything(epoch_seed(self.hyperparameters.seed, epoch) + (self.ranks.rank << 48))
         learning.begin(epoch)
-        counts = _ClassCounts()
+        counts = ClassCounts()
         with self.watcher.span("train"):
             train = self._measure(network, self.splits["train"].batches(epoch), learning, counts.add)
         report = _report("train", train, prefix)
@@ -225,24 +226,6 @@ class Trainer:
             seen = {name: total + value for (name, total), value in zip(seen.items(), batch, strict=True)}
         count = seen.pop("Images")
         return {name: total / count for name, total in seen.items()}
-
-
-class _ClassCounts:
-    """How many images of each class there were in an epoch, and how many were classified wrongly."""
-
-    def __init__(self) -> None:
-        self._seen: list[tuple[torch.Tensor, torch.Tensor]] = []
-
-    def add(self, scores: torch.Tensor, labels: torch.Tensor, _images: int) -> None:
-        self._seen.append((labels, scores.argmax(1)))
-
-    def sums(self, classes: int, ranks: Ranks) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        labels, best = (torch.cat(each) for each in zip(*self._seen, strict=True))
-        counted = labels != UNCOUNTED
-        wrong = counted & (labels != best)
-        both = [torch.bincount(labels[chosen], minlength=classes) for chosen in (counted, wrong)]
-        sums = [int(value) for value in ranks.sum(torch.cat(both).tolist())]
-        return tuple(sums[:classes]), tuple(sums[classes:])
 
 
 def seed_everything(seed: int) -> None:
