@@ -124,7 +124,7 @@ def read_evaluation(content: Mapping[str, Any]) -> Evaluation:
             },
         )
         return evaluation
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise JobError(
             f"the evaluation cannot be read ({type(error).__name__}: {error}); "
             "is it an evaluation.json that a training job of this release wrote?"

@@ -37,6 +37,11 @@ class SingleJobTuning:
     def __repr__(self) -> str:
         return f"SingleJobTuning({self.name!r})"
 
+    def _repr_html_(self) -> str:
+        from sagemaker_dogbreed.analysis.report.job_card import tuning_card
+
+        return tuning_card(self.name, self.status, self.results)
+
     def describe(self) -> dict[str, Any]:
         """Return DescribeTrainingJob's answer as it is.
 

@@ -38,6 +38,11 @@ class TuningJob:
     def __repr__(self) -> str:
         return f"TuningJob({self.name!r})"
 
+    def _repr_html_(self) -> str:
+        from sagemaker_dogbreed.analysis.report.job_card import tuning_card
+
+        return tuning_card(self.name, self.status, self.results)
+
     def describe(self) -> dict[str, Any]:
         """Return DescribeHyperParameterTuningJob's answer as it is.
 

@@ -110,6 +110,9 @@ class Contract:
         assert results.best.value == min(trial.value for trial in results)
         assert tuning.best_training_job_name.startswith(f"{tuning.name}-00")
         assert str(results).splitlines()[1].startswith(results.best.name)
+        card = tuning._repr_html_()
+        assert tuning.name in card
+        assert f"{results.best.value:.4g}" in card
 
     def test_a_search_carries_the_librarys_tags(self, session, tuning, dataset):
         """The tags tell project, run and data set version, and the user's own of training and search."""

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from sagemaker_dogbreed.analysis.report.summary import instance, text, visible
+from sagemaker_dogbreed.analysis.trials import ResultsLike
 from sagemaker_dogbreed.container.debugging.watch import RuleStatus
 
 _COLORS = {
@@ -35,7 +36,7 @@ def job_card(
     rows = [
         ("instance", _cell(instance(describe) or "")),
         ("reason", _cell(describe.get("FailureReason") or "")),
-        *((_cell(name), f"{value:.4f}") for name, value in metrics.items()),
+        *((_cell(name), f"{value:.4g}") for name, value in metrics.items()),
         ("rules", _rules(rules)),
     ]
     body = "".join(
@@ -51,6 +52,16 @@ def job_card(
         f"</strong> {_badge(status, _COLORS.get(status, _NEUTRAL))}</div>"
         f'<table style="border-collapse:collapse;margin:0">{body}</table></div>'
     )
+
+
+def tuning_card(name: str, status: str, results: ResultsLike) -> str:
+    """Return a search's name, status, number of trials and best trial, as HTML."""
+    values: dict[str, float] = {"trials": len(results.trials)}
+    best = results.best
+    if best is not None and best.value is not None:
+        numbers = {key: value for key, value in best.hyperparameters.items() if not isinstance(value, str)}
+        values |= {f"best {results.objective.metric}": best.value, **numbers}
+    return job_card({"TrainingJobName": name, "TrainingJobStatus": status}, values)
 
 
 def _rules(rules: Sequence[RuleStatus]) -> str:
