@@ -10,7 +10,7 @@ from typing import Any
 from sagemaker_dogbreed.container import hparams
 from sagemaker_dogbreed.container.debugging.records import FOLDER
 from sagemaker_dogbreed.container.debugging.rules import RuleError
-from sagemaker_dogbreed.container.debugging.settings import OWN_RULES, rules_by_name
+from sagemaker_dogbreed.container.debugging.settings import OWN_RULES, rules_by_name, wanted_rules
 from sagemaker_dogbreed.container.resumption import free_to_change
 from sagemaker_dogbreed.errors import (
     EndpointError,
@@ -40,8 +40,8 @@ def check_training(spec: TrainingSpec, store: Store, *, runs_aws_rules: bool) ->
         runs_aws_rules: Whether rules of SageMaker Debugger are evaluated where it runs.
 
     Raises:
-        UnsupportedError: The spec asks for what is checked but not carried out yet, or not there.
-        SpecError: The weights file does not exist, or is of no known kind.
+        UnsupportedError: The spec asks for rules of SageMaker Debugger where there is none.
+        SpecError: The weights file does not exist, or is of no known kind; a file of own rules is not in order.
         StoreError: There is nothing at the weights' URI.
     """
     parts = {"training.debugger": spec.debugger, "training.profiler": spec.profiler}
@@ -89,6 +89,7 @@ def check_rule_file(spec: DebuggerSpec) -> None:
         raise SpecError(f"debugger.rule_file: {path} fails: {type(error).__name__}: {error}") from error
     try:
         rules_by_name({each.name: each.parameters for each in spec.rules})
+        wanted_rules(spec.settings, None, own=False)  # of the built-in ones only those of training
     except RuleError as error:
         raise SpecError(f"debugger.rules: {error}") from None
 

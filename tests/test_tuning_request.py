@@ -22,6 +22,7 @@ from sagemaker_dogbreed import (
     TuningSpec,
 )
 from sagemaker_dogbreed.container import hparams
+from sagemaker_dogbreed.container.debugging.settings import DEBUGGER, PROFILER
 from sagemaker_dogbreed.container.environment import CHECKPOINTS_BY_JOB
 from sagemaker_dogbreed.drafts import data_channels
 from sagemaker_dogbreed.requests.names import is_tuning_job_name, unique_name
@@ -104,7 +105,7 @@ def test_every_valid_search_makes_a_valid_request(tuning, training):
     request = _request(tuning, training)
     static = request["TrainingJobDefinition"]["StaticHyperParameters"]
     assert not set(static) & set(tuning.ranges)
-    assert set(hparams.names()) - set(tuning.ranges) >= set(static) - {
+    assert {*hparams.names(), DEBUGGER, PROFILER} - set(tuning.ranges) >= set(static) - {
         name for name in static if name.startswith("sagemaker_")
     }
 
@@ -296,6 +297,14 @@ def test_a_search_too_long_for_a_hyperparameter_is_refused():
     tuning = TuningSpec(execution="single_job", ranges={"backbone": many})
     with pytest.raises(SpecError, match="execution: service"):
         create_single_job_tuning(tuning, TrainingSpec(), "dogs", LOCATIONS, ORIGIN)
+
+
+def test_rules_too_long_for_a_hyperparameter_are_refused():
+    """The job would be refused by SageMaker, with less to go by."""
+    collections = {f"collection_{number}": {"include_regex": "x" * 200} for number in range(20)}
+    spec = TrainingSpec(debugger=DebuggerSpec(hook="smdebug", collections=collections))
+    with pytest.raises(SpecError, match=r"debugger: .* of 2,500 at most"):
+        create_training_job(spec, "dogs", LOCATIONS, ORIGIN)
 
 
 @given(st.text(max_size=80))

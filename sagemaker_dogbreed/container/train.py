@@ -103,6 +103,8 @@ def _train_together(
             return
         if TUNING in strings:
             trained = SingleJob(job, hyperparameters, read_tuning(strings[TUNING])).run()
+            if trained is None:
+                _raise_if_ended_by_rule(job)
         else:
             trained = _trained(job, hyperparameters, stop_signals)
         if trained is not None and ranks.leads:

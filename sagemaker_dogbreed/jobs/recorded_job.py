@@ -248,6 +248,9 @@ def _rules(answer: Mapping[str, Any], asked: Sequence[str | RuleSpec] | None) ->
         return settings.wanted_rules(debugger, profiler, own=False)
     except RuleError as error:
         raise SpecError(str(error)) from None
+    except ValueError as error:
+        name = answer.get("TrainingJobName")
+        raise JobError(f"training job {name!r} was not made by this library: {error}") from error
 
 
 def _statuses(watch: RuleWatch) -> list[RuleStatus]:

@@ -43,7 +43,7 @@ class SingleJobTuning:
         return tuning_card(self.name, self.status, self.results)
 
     def describe(self) -> dict[str, Any]:
-        """Return DescribeTrainingJob's answer as it is.
+        """Return DescribeTrainingJob's answer, with what native rules have found.
 
         Raises:
             JobError: There is no training job of this name, or SageMaker refuses to tell.

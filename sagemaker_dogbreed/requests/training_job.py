@@ -13,12 +13,16 @@ import attrs
 from sagemaker_dogbreed.container import metrics
 from sagemaker_dogbreed.container.debugging.settings import as_strings
 from sagemaker_dogbreed.container.environment import DATASET_VERSION
+from sagemaker_dogbreed.errors import SpecError
 from sagemaker_dogbreed.requests.channels import Channel, input_data_config
 from sagemaker_dogbreed.requests.debugger import debugger_fields
 from sagemaker_dogbreed.requests.tags import Origin
 from sagemaker_dogbreed.specs.compute import ComputeSpec
 from sagemaker_dogbreed.specs.network import NetworkSpec
 from sagemaker_dogbreed.specs.training import TrainingSpec
+
+LONGEST_VALUE = 2500
+"""Characters of a hyperparameter."""
 
 
 @attrs.frozen(kw_only=True)
@@ -44,10 +48,20 @@ def create_training_job(
     """Return the CreateTrainingJob request of a spec.
 
     Raises:
-        SpecError: AWS has no rule of a name that the spec asks for.
+        SpecError: AWS has no rule of a name that the spec asks for, or rules take more than a hyperparameter
+            can hold.
     """
     compute = spec.compute
     own_metrics = [{"Name": name, "Regex": regex} for name, regex in spec.metric_definitions.items()]
+    watched = as_strings(
+        spec.debugger.settings if spec.debugger else None, spec.profiler.settings if spec.profiler else None
+    )
+    for name, value in watched.items():
+        if len(value) > LONGEST_VALUE:
+            raise SpecError(
+                f"{name}: as a hyperparameter its rules and collections have {len(value):,} characters, of "
+                f"{LONGEST_VALUE:,} at most; name fewer, or leave out parameters that are the defaults"
+            )
     version = {} if origin.dataset_version is None else {DATASET_VERSION: origin.dataset_version}
     return {
         "TrainingJobName": job_name,
@@ -59,10 +73,7 @@ def create_training_job(
         },
         "HyperParameters": {
             **spec.hyperparameters.to_strings(),
-            **as_strings(
-                spec.debugger.settings if spec.debugger else None,
-                spec.profiler.settings if spec.profiler else None,
-            ),
+            **watched,
             # The training toolkit's own: which script to run, where its code lies, and how often it is run.
             "sagemaker_program": "train.py",
             "sagemaker_submit_directory": locations.source_archive_uri,

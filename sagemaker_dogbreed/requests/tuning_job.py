@@ -12,7 +12,7 @@ from sagemaker_dogbreed.container.environment import CHECKPOINTS_BY_JOB
 from sagemaker_dogbreed.container.hparams import TUNING, tuning_text
 from sagemaker_dogbreed.errors import SpecError
 from sagemaker_dogbreed.requests.tags import Origin
-from sagemaker_dogbreed.requests.training_job import TrainingLocations, create_training_job
+from sagemaker_dogbreed.requests.training_job import LONGEST_VALUE, TrainingLocations, create_training_job
 from sagemaker_dogbreed.specs.ranges import CategoricalRange, ContinuousRange, IntegerRange, Range
 from sagemaker_dogbreed.specs.training import TrainingSpec
 from sagemaker_dogbreed.specs.tuning import TuningSpec
@@ -20,7 +20,6 @@ from sagemaker_dogbreed.specs.tuning import TuningSpec
 _OWN_PLACE = {"TrainingJobName", "HyperParameters", "Tags", "ProfilerConfig"}
 """What a training request has and a tuning request has elsewhere, or does without (the profiler is off)."""
 
-_LONGEST_VALUE = 2500  # characters of a hyperparameter
 _MOST_TAGS = 45  # SageMaker takes 50, and the library adds its own
 
 
@@ -72,10 +71,10 @@ def create_single_job_tuning(
     check_trials(tuning, training)
     request = create_training_job(training, job_name, locations, origin)
     search = tuning_text(tuning_config(tuning, training))
-    if len(search) > _LONGEST_VALUE or "'" in search:
+    if len(search) > LONGEST_VALUE or "'" in search:
         raise SpecError(
             f"tuning.ranges: as a hyperparameter of one job the search has {len(search):,} characters, of "
-            f"{_LONGEST_VALUE:,} at most (and no single quote); search less, or use execution: service"
+            f"{LONGEST_VALUE:,} at most (and no single quote); search less, or use execution: service"
         )
     common = {name: value for name, value in request["HyperParameters"].items() if name not in tuning.ranges}
     return {

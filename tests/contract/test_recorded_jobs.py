@@ -140,6 +140,7 @@ def test_own_rules_in_a_file_run_in_the_job(here, tmp_path):
     for bad, words in (
         (sdb.DebuggerSpec(rule_file=tmp_path / "no.py"), "there is no file"),
         (sdb.DebuggerSpec(rule_file=file, rules=["Nobodys"]), "there is no rule Nobodys"),
+        (sdb.DebuggerSpec(rule_file=file, rules=["BatchSize"]), "there is no training rule BatchSize"),
     ):
         with pytest.raises(sdb.SpecError, match=words):
             session.train(attrs.evolve(WATCHED, debugger=bad), dataset)

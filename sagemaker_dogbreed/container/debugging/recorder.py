@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
+from sagemaker_dogbreed.container.debugging.clock import now
 from sagemaker_dogbreed.container.debugging.records import Record, Tensor, Tensors
 from sagemaker_dogbreed.container.debugging.tensor_statistics import (
     activity,
@@ -79,7 +79,7 @@ class Recorder:
             return
         for name, _, parameter in _trained(self._module):
             measured.entries[f"weight/{name}"].changed_to(parameter)
-        self._sink(Tensors(time=time.time(), step=measured.step, tensors=measured.fetched()))
+        self._sink(Tensors(time=now(), step=measured.step, tensors=measured.fetched()))
 
     def close(self) -> None:
         """Leave the module as it was, after a step that has not come to its end."""

@@ -1,7 +1,8 @@
 """The records of a training and of the machine it runs on, one JSON object a line; standard library only.
 
 A record is written whole and at once, so what a killed job leaves can be read up to its last line.
-Times are seconds since the epoch; numbers that are not finite are written as null and read as NaN.
+Times are seconds since the epoch; numbers that are not finite are written as null; those, and
+some that are too large to reckon with, are read as NaN.
 """
 
 from __future__ import annotations
@@ -205,6 +206,8 @@ _KINDS: dict[str, type[Record]] = {
     kind.__name__.lower(): kind for kind in (Start, Resume, Step, Tensors, Epoch, System, Phases, Span)
 }
 
+_LARGEST, _LATEST = 1e150, 1e11  # a number that has a square; a time that calendars have
+
 
 class RecordError(Exception):
     """A line is no record."""
@@ -232,7 +235,7 @@ def from_line(line: str) -> Record:
         RecordError: The line is cut off, or not one that ``to_line`` writes.
     """
     try:
-        fields = json.loads(line, parse_constant=_refused)
+        fields = json.loads(line, parse_constant=_whole, parse_int=_whole)
         kind = _KINDS[fields.pop("kind")]
         if kind is Tensors:
             fields["tensors"] = {
@@ -250,16 +253,16 @@ def _checked(kind: type[Any], fields: dict[str, Any]) -> dict[str, Any]:
         if field.name not in fields:
             continue  # the class says whether it can do without
         checked[field.name] = _value(str(field.type), fields.pop(field.name))
+    if not 0 <= checked.get("time", 0) < _LATEST:
+        raise ValueError("at no time")
     if fields:
         raise ValueError(f"unknown fields {sorted(fields)}")
     return checked
 
 
 def _value(kind: str, value: Any) -> Any:
-    if kind == "float":
-        return _number(value)
-    if kind == "float | None":
-        return None if value is None else _number(value)
+    if kind in {"float", "float | None"}:
+        return None if value is None and "None" in kind else _number(value)
     if kind == "int" and type(value) is int:
         return value
     if kind == "str" and isinstance(value, str):
@@ -280,11 +283,13 @@ def _number(value: Any) -> float:
         return math.nan
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"not a number: {value!r:.80}")
-    return float(value)
+    return float(value) if abs(value) < _LARGEST else math.nan
 
 
-def _refused(text: str) -> float:
-    raise ValueError(f"{text} is not JSON")
+def _whole(text: str) -> int:
+    if len(text) > 18 or not text.lstrip("-").isdigit():
+        raise ValueError(f"{text:.80} is no number of a record")
+    return int(text)
 
 
 def _without_nan(value: Any) -> Any:

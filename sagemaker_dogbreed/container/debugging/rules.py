@@ -20,7 +20,7 @@ Check: TypeAlias = Callable[..., str | None]
 
 MOMENTS = ("step", "tensors", "epoch", "profile")
 """When a rule is asked: after each step, each sampled step's tensors, each epoch; ``profile``: every 60
-seconds and at the end. All are asked once more at the end."""
+seconds (after hours more rarely) and at the end. All are asked once more at the end."""
 
 
 class RuleError(ValueError):

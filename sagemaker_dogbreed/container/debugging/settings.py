@@ -130,8 +130,7 @@ def chosen_rules(settings: Sequence[RuleSetting], *, profiles: bool) -> list[Rul
     }
     if len(named) == len(settings) > 0:
         return list(chosen.values())
-    package = _BUILTIN.rpartition(".")[0]
-    builtin = {name: rule for name, rule in known.items() if rule.check.__module__.startswith(package)}
+    builtin = {name: rule for name, rule in known.items() if _is_builtin(rule)}
     return list({**builtin, **chosen}.values())
 
 
@@ -146,17 +145,25 @@ def wanted_rules(
     """
     rules: dict[str, Rule] = {}
     if debugger is not None:
-        if debugger.own_rules and not own:
-            importlib.import_module(_BUILTIN)
-            known = tuple(each for each in debugger.rules if each.name in REGISTRY)
-            debugger = dataclasses.replace(debugger, rules=known, own_rules=False)
+        others: Sequence[RuleSetting] = debugger.rules
         if debugger.own_rules:
-            importlib.import_module(OWN_RULES)
-            rules = {name: rule for name, rule in REGISTRY.items() if rule.check.__module__ == OWN_RULES}
-        rules |= {rule.name: rule for rule in chosen_rules(debugger.rules, profiles=False)}
+            importlib.import_module(_BUILTIN)
+            if own:
+                importlib.import_module(OWN_RULES)
+                rules = {name: rule for name, rule in REGISTRY.items() if rule.check.__module__ == OWN_RULES}
+            for each in debugger.rules:  # own ones may be of either kind
+                if each.name in REGISTRY and not _is_builtin(REGISTRY[each.name]):
+                    rules[each.name] = REGISTRY[each.name].with_parameters(each.parameters, stops=each.stops)
+            others = [each for each in others if each.name not in rules and (own or each.name in REGISTRY)]
+        if others or not debugger.rules:
+            rules |= {rule.name: rule for rule in chosen_rules(others, profiles=False)}
     if profiler is not None:
         rules |= {rule.name: rule for rule in chosen_rules(profiler.rules, profiles=True)}
     return list(rules.values())
+
+
+def _is_builtin(rule: Rule) -> bool:
+    return rule.check.__module__.startswith(_BUILTIN.rpartition(".")[0])
 
 
 def rules_by_name(parameters: Mapping[str, Mapping[str, Value]]) -> list[Rule]:

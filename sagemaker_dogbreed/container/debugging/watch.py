@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,8 +13,9 @@ from sagemaker_dogbreed.container.debugging.records import Epoch, Phases, Record
 from sagemaker_dogbreed.container.debugging.rules import MOMENTS, Rule
 
 SCAN_SECONDS = 60.0
-"""Between two looks of the profiler rules, as AWS has it."""
+"""Between two looks of the profiler rules, as AWS has it; they read all there is, so later they are rarer."""
 
+_RARER = 100  # of the time that has passed there is one look in so many parts
 _MOMENTS: dict[type[Any], str] = {Step: "step", Tensors: "tensors", Epoch: "epoch"}
 _LONGEST = 1024  # characters of StatusDetails, as the API has it
 
@@ -50,7 +52,7 @@ class RuleWatch:
         self._statuses = {rule.name: RuleStatus(name=rule.name) for rule in rules}
         self._looks = dict.fromkeys(self._rules, 0)
         self._asked = {moment: [rule for rule in rules if rule.on == moment] for moment in MOMENTS}
-        self._next_scan: float | None = None
+        self._first_time, self._next_scan = 0.0, math.inf
         self._stopped_by: str | None = None
         self._lock = threading.Lock()  # the system is measured in a thread of its own
 
@@ -68,8 +70,10 @@ class RuleWatch:
         """The status of the first rule that found something and is to stop the training, if any."""
         return None if self._stopped_by is None else self._statuses[self._stopped_by]
 
-    def go_on(self) -> None:
-        """Forget that a rule has ended the training: it has begun again."""
+    def go_on(self, records: Iterable[Record]) -> None:
+        """See what was recorded before; a rule that ended the training then does not end it now."""
+        for record in records:
+            self.see(record)
         self._stopped_by = None
 
     def see(self, record: Record) -> list[RuleStatus]:
@@ -80,11 +84,13 @@ class RuleWatch:
             if moment:
                 return self._ask(self._asked[moment], record.time)
             if isinstance(record, System | Phases):
-                if self._next_scan is None:
-                    self._next_scan = record.time + SCAN_SECONDS
-                elif record.time >= self._next_scan:
-                    self._next_scan = record.time + SCAN_SECONDS
-                    return self._ask(self._asked["profile"], record.time)
+                is_first = math.isinf(self._next_scan)
+                if is_first:
+                    self._first_time = record.time
+                if is_first or record.time >= self._next_scan:
+                    pause = max(SCAN_SECONDS, (record.time - self._first_time) / _RARER)
+                    self._next_scan = record.time + pause
+                    return [] if is_first else self._ask(self._asked["profile"], record.time)
             return []
 
     def finish(self) -> list[RuleStatus]:

@@ -6,7 +6,7 @@ import contextlib
 import math
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +66,10 @@ class Watcher:
         self._watch = RuleWatch(wanted_rules(debugger, profiler) if self._leads else [])
         self._files: dict[str, RecordFile] = {}
         self._lock = threading.Lock()  # the system is measured in a thread of its own
-        self._mode, self._begun = "", now()
+        self._mode, self._begun, self._timed, self._batch_began = "", now(), True, 0.0
         self._last = {"step": 0.0, "batch": 0.0, "sample": 0.0}  # when one was recorded
-        self._timed, self._batch_began = True, 0.0
         if self._leads and (debugger or profiler) and folder.is_dir():
-            for record in read_records(folder):
-                self._watch.see(record)
-            self._watch.go_on()
+            self._watch.go_on(read_records(folder))
         if debugger is not None and self._leads:
             self._files["training"] = RecordFile(folder / "training.jsonl")
         if profiler is not None:
@@ -106,6 +103,8 @@ class Watcher:
         """Begin; ``settings`` are what the process was told and found."""
         for name in tuple(self._files):
             self._sink(name)(Start(time=now(), node=self._node, settings=settings))
+        if self._files and self._leads:
+            self._tell(())  # what an earlier job left is of an earlier job
         if self._sampler:
             self._sampler.start()
 
@@ -222,9 +221,9 @@ class Watcher:
             yield
 
     def keep(self, file: Path) -> None:
-        """Put a copy of a file beside the records, where there are any."""
+        """Put a copy of a file beside the records, where there are any and the disk has room."""
         if self._files and self._leads:
-            shutil.copyfile(file, self._folder / file.name)
+            _copied([file], self._folder)
 
     def release(self) -> None:
         """Take everything off the module: training is over."""
@@ -242,11 +241,12 @@ class Watcher:
             self._sampler.stop()
         if self._files and self._leads:
             self._tell(self._watch.finish())
-        for file in tuple(self._files.values()):
-            file.close()
-        if self._files and self._leads and output is not None:
-            self._copy(output / FOLDER)
-        self._files.clear()
+        with self._lock:  # the sampler's thread may be late
+            files, self._files = self._files, {}
+            for file in files.values():
+                file.close()
+        if files and self._leads and output is not None:
+            _copied(self._folder.glob("*"), output / FOLDER)
 
     def _kept(self, step: int) -> bool:
         enough = step < _FIRST_STEPS or self._passed("step", _STEP_SECONDS)
@@ -262,15 +262,6 @@ class Watcher:
             return False
         self._last[what] = time
         return True
-
-    def _copy(self, target: Path) -> None:
-        try:
-            target.mkdir(parents=True, exist_ok=True)
-            for path in self._folder.iterdir():
-                if path.is_file():  # nothing that has no end
-                    shutil.copyfile(path, target / path.name)
-        except OSError as error:
-            log.line(f"The records are not copied to the job's output: {error}")
 
     def _sink(self, name: str) -> Callable[[Record], None]:
         def take(record: Record) -> None:
@@ -296,3 +287,13 @@ class Watcher:
                 log.line(f"Rule {status.name}: {status.status}: {status.details}")
         with contextlib.suppress(OSError):  # the disk is full, which the next record says
             write_json(self._folder / STATUS_FILE, to_answer(self._watch))
+
+
+def _copied(paths: Iterable[Path], target: Path) -> None:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            if path.is_file():  # nothing that has no end
+                shutil.copyfile(path, target / path.name)
+    except OSError as error:
+        log.line(f"What was recorded is not copied to {target}: {error}")

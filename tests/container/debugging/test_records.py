@@ -16,15 +16,17 @@ from sagemaker_dogbreed.container.debugging.history import History
 from sagemaker_dogbreed.container.debugging.record_files import RecordFile, read_records
 from sagemaker_dogbreed.container.debugging.records import Epoch, RecordError, Span, Step, Tensor, Tensors
 
-NUMBER = st.floats(allow_infinity=False)
+FINITE = st.floats(-1e149, 1e149)
+NUMBER = FINITE | st.just(math.nan)
+WHOLE = st.integers(-(10**16), 10**16)
 TEXT = st.text(max_size=8)
 VALUES = {
     "float": NUMBER,
-    "float | None": st.none() | st.floats(allow_nan=False, allow_infinity=False),
-    "int": st.integers(),
+    "float | None": st.none() | FINITE,
+    "int": WHOLE,
     "str": TEXT,
     "tuple[float, ...]": st.lists(NUMBER, max_size=3).map(tuple),
-    "tuple[int, ...]": st.lists(st.integers(), max_size=3).map(tuple),
+    "tuple[int, ...]": st.lists(WHOLE, max_size=3).map(tuple),
     "Mapping[str, float]": st.dictionaries(TEXT, NUMBER, max_size=3),
     "Mapping[str, Any]": st.dictionaries(TEXT, TEXT | st.integers() | st.booleans(), max_size=3),
 }
@@ -34,6 +36,8 @@ def made(kind: type) -> st.SearchStrategy:
     """Return a strategy of records of a kind."""
     tensors = st.dictionaries(TEXT, made(Tensor), max_size=2) if kind is Tensors else None
     fields = {field.name: VALUES.get(str(field.type), tensors) for field in dataclasses.fields(kind)}
+    if "time" in fields:
+        fields["time"] = st.floats(0, 9e10)
     return st.builds(kind, **fields)
 
 
@@ -52,9 +56,24 @@ def test_a_record_comes_back_from_its_line(record):
 
 def test_what_is_not_finite_is_null():
     """JSON has neither infinities nor NaN: they are written as null, and read as NaN."""
-    line = records.to_line(Span(time=math.inf, node="rank-0", name="train", seconds=-math.inf))
-    assert json.loads(line)["time"] is None
+    line = records.to_line(Span(time=1.0, node="rank-0", name="train", seconds=-math.inf))
+    assert json.loads(line)["seconds"] is None
     assert math.isnan(records.from_line(line).seconds)
+
+
+@pytest.mark.parametrize("time", ["null", "-1", "1e300", "9" * 400])
+def test_a_record_is_of_a_time_that_calendars_have(time):
+    """Of another time there are no records: neither plots nor dates could be made of them."""
+    with pytest.raises(RecordError):
+        records.from_line(f'{{"kind":"span","time":{time},"node":"a","name":"train","seconds":1}}')
+
+
+def test_numbers_that_nothing_can_be_reckoned_with_are_none():
+    """A number that only damage can have made is read as NaN, and as a whole number refused."""
+    line = records.to_line(Span(time=1.0, node="rank-0", name="train", seconds=1e300))
+    assert math.isnan(records.from_line(line).seconds)
+    with pytest.raises(RecordError):
+        records.from_line(records.to_line(records.Resume(time=1.0, epoch=1, step=10**18)))
 
 
 @given(ANY, st.data())

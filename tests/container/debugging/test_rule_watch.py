@@ -7,6 +7,7 @@ import pytest
 from sagemaker_dogbreed.container.debugging.history import History
 from sagemaker_dogbreed.container.debugging.records import Epoch, Record, Span, Step, System, Tensors
 from sagemaker_dogbreed.container.debugging.rules import REGISTRY, Rule, RuleError, rule
+from sagemaker_dogbreed.container.debugging.statuses import from_file
 from sagemaker_dogbreed.container.debugging.watch import SCAN_SECONDS, RuleWatch
 
 
@@ -84,6 +85,23 @@ def test_each_rule_is_asked_at_its_moments():
         asked.clear()
     watch.finish()
     assert asked == ["step", "tensors", "epoch", "profile"]
+
+
+def test_after_hours_the_machine_is_judged_more_rarely():
+    """Profiler rules read all there is, which takes ever longer: of a day there are not 1,440 looks."""
+    asked = []
+    watch = RuleWatch([made(lambda _: asked.append(1), name="Machine", on="profile")])
+    for second in range(0, 24 * 3600, 20):
+        watch.see(system(float(second)))
+    assert 300 < len(asked) < 450
+
+
+@pytest.mark.parametrize("time", ["1e12", "99999999999999", "9" * 400, "-1", "NaN", "Infinity", '"1"'])
+def test_a_status_at_an_impossible_time_is_left_out(time):
+    """The file comes from a bucket: what is in it must not break the description of a job."""
+    status = '{"RuleConfigurationName": "A", "RuleEvaluationStatus": "B", "StatusDetails": "C", '
+    content = f'{{"DebugRuleEvaluationStatuses": [{status} "LastModifiedTime": {time}}}]}}'
+    assert from_file(content.encode()) == {"DebugRuleEvaluationStatuses": []}
 
 
 def test_a_rule_that_fails_is_an_error_and_asked_no_more():

@@ -97,6 +97,22 @@ def test_all_built_in_rules_judge_where_none_is_named():
         rules_by_name({"NobodysRule": {}})
 
 
+def test_afterwards_a_job_is_judged_by_the_rules_it_had():
+    """Own rules may be of either kind; where they alone were named, no built-in one takes their place."""
+    wanted = DebuggerSettings(rules=(RuleSetting(name="OwnMachine", parameters={"most": 2}),), own_rules=True)
+    assert wanted_rules(wanted, None, own=False) == []
+
+    @rule("OwnMachine", on="profile")
+    def own_machine(history, *, most=1):
+        return None
+
+    try:
+        (found,) = wanted_rules(wanted, None, own=False)
+    finally:
+        del REGISTRY["OwnMachine"]
+    assert found.parameters == {"most": 2}
+
+
 def test_a_rule_needs_a_name_a_moment_and_defaults():
     """What cannot be a rule is refused where it is defined."""
     with pytest.raises(RuleError, match="like VanishingGradient"):

@@ -195,6 +195,19 @@ def test_of_very_many_steps_only_some_are_recorded(tmp_path):
     assert len(steps) < 1000
 
 
+def test_rules_are_in_progress_from_the_start(tmp_path):
+    """As SageMaker tells it; what an earlier job left is no longer told."""
+    (tmp_path / "rules.json").write_text("{}")
+    watcher = Watcher(
+        tmp_path, rank=0, device=torch.device("cpu"), debugger=DebuggerSettings(), profiler=None
+    )
+    watcher.start({})
+    answer = json.loads((tmp_path / "rules.json").read_text())
+    assert {each["RuleEvaluationStatus"] for each in answer["DebugRuleEvaluationStatuses"]} == {"InProgress"}
+    watcher.keep(tmp_path / "never-written.json")  # the folder of the records may be full, too
+    watcher.finish()
+
+
 def test_own_rules_beside_the_script_are_asked(job, monkeypatch, tmp_path):
     """A rule of the user's own finds something while the training runs."""
     (tmp_path / "own_rules.py").write_text(
