@@ -41,7 +41,7 @@ def check_training(spec: TrainingSpec, store: Store, *, runs_aws_rules: bool) ->
 
     Raises:
         UnsupportedError: The spec asks for rules of SageMaker Debugger where there is none.
-        SpecError: The weights file does not exist, or is of no known kind; a file of own rules is not in order.
+        SpecError: The weights file does not exist, or is of no known kind; or own rules are not in order.
         StoreError: There is nothing at the weights' URI.
     """
     parts = {"training.debugger": spec.debugger, "training.profiler": spec.profiler}
