@@ -140,7 +140,7 @@ def test_own_rules_in_a_file_run_in_the_job(here, tmp_path):
     for bad, words in (
         (sdb.DebuggerSpec(rule_file=tmp_path / "no.py"), "there is no file"),
         (sdb.DebuggerSpec(rule_file=file, rules=["Nobodys"]), "there is no rule Nobodys"),
-        (sdb.DebuggerSpec(rule_file=file, rules=["BatchSize"]), "there is no training rule BatchSize"),
+        (sdb.DebuggerSpec(rule_file=file, rules=["BatchSize"]), "BatchSize is a profiler rule"),
     ):
         with pytest.raises(sdb.SpecError, match=words):
             session.train(attrs.evolve(WATCHED, debugger=bad), dataset)
@@ -165,6 +165,12 @@ def test_a_killed_job_is_judged_on_what_it_recorded(here, tmp_path):
     assert {status.status for status in job.rules()} <= {"NoIssuesFound", "IssuesFound"}
     assert job.report(tmp_path / "killed.html").stat().st_size > 0
     assert job.evaluation() is None
+    (tmp_path / "torn.json").write_text('{"images": 1')
+    place = f"{job.describe()['CheckpointConfig']['S3Uri']}/debugger/evaluation.json"
+    session.store.put_file(tmp_path / "torn.json", place)
+    with pytest.raises(sdb.JobError, match="the evaluation cannot be read"):
+        job.evaluation()
+    assert "cannot be read" in job.report(tmp_path / "killed.html").read_text()
 
 
 def test_a_job_that_recorded_nothing_says_so(here):

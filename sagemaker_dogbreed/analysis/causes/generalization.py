@@ -139,7 +139,7 @@ def overtraining(case: Case) -> Cause | None:
         explanation="Epochs after the best one cost time; patience ends training when they do not help.",
         evidence=tuple(evidence),
         change=_patience(case),
-        severity=min(0.5, idle / course.last_epoch) if course and idle > 0 else 0.2,
+        severity=min(0.5, idle / max(1, course.last_epoch)) if course and idle > 0 else 0.2,
         explains=("Overtraining", "LossNotDecreasing"),
     )
 

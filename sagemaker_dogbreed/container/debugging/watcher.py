@@ -33,9 +33,9 @@ from sagemaker_dogbreed.container.files import write_json
 
 # A record of a step takes some 0.0002 seconds, one of tensors 0.003 and more: of quick steps the first are
 # recorded, and then no more than one in so many seconds.
-_FIRST_STEPS, _STEP_SECONDS = 100, 0.05
-_FIRST_SAMPLES, _SAMPLE_SECONDS = 5, 0.5
-_MOST_STEPS = 20_000  # of slow steps all are recorded up to here, then ever fewer
+# Of slow ones all are recorded up to _MOST, then ever fewer: a ResNet's tensors take 0.3 MB each time.
+_FIRST_STEPS, _STEP_SECONDS, _MOST_STEPS = 100, 0.05, 20_000
+_FIRST_SAMPLES, _SAMPLE_SECONDS, _MOST_SAMPLES = 5, 0.5, 1_000
 
 
 class Watcher:
@@ -86,8 +86,8 @@ class Watcher:
         self._sampler: SystemSampler | None = None
         if profiler is not None:
             self._clock = StepClock(self._profile, node=self._node, device=device, exact_every=self._interval)
-            seconds = profiler.interval_milliseconds / 1000
-            self._sampler = SystemSampler(self._profile, node=self._node, interval=seconds)
+            pause = profiler.interval_milliseconds / 1000  # seconds
+            self._sampler = SystemSampler(self._profile, node=self._node, interval=pause)
 
     @classmethod
     def idle(cls) -> Watcher:
@@ -120,8 +120,7 @@ class Watcher:
         """Record the tensors of a network from now on; ``called`` is the part of it that batches pass."""
         if "training" in self._files:
             self._recorder = Recorder(network, self._training, save_interval=self._interval)
-        wanted = self._debugger
-        if wanted is not None and wanted.hook == "smdebug" and self._leads and self._smdebug_folder:
+        if (wanted := self._debugger) is not None and wanted.hook == "smdebug" and self._leads and self._smdebug_folder:
             self._hook = SmdebugHook(
                 called,
                 self._smdebug_folder,
@@ -253,7 +252,9 @@ class Watcher:
         return enough and step % (step // _MOST_STEPS + 1) == 0
 
     def _sampled(self, step: int) -> bool:
-        return step < _FIRST_SAMPLES * self._interval or self._passed("sample", _SAMPLE_SECONDS)
+        number = step // self._interval
+        enough = number < _FIRST_SAMPLES or self._passed("sample", _SAMPLE_SECONDS)
+        return enough and number % (number // _MOST_SAMPLES + 1) == 0
 
     def _passed(self, what: str, seconds: float) -> bool:
         """Return whether so many seconds have passed since this was last said."""

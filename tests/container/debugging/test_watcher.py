@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 from pathlib import Path
@@ -193,6 +194,25 @@ def test_of_very_many_steps_only_some_are_recorded(tmp_path):
     steps = History.of(read_records(tmp_path)).steps
     assert [step.step for step in steps[:100]] == list(range(100))
     assert len(steps) < 1000
+
+
+def test_of_a_long_training_ever_fewer_steps_have_their_tensors_recorded(tmp_path, monkeypatch):
+    """Those of a large network take 0.3 MB a step, here and in memory."""
+    times = itertools.count(1e9, 0.6)
+    monkeypatch.setattr("time.perf_counter", lambda: next(times))
+    watcher = Watcher(
+        tmp_path, rank=0, device=torch.device("cpu"), debugger=DebuggerSettings(), profiler=None
+    )
+    network = torch.nn.Linear(1, 1)
+    watcher.record(network, network)
+    for step in range(0, 1_000_000, 100):
+        watcher.step_begins(step)
+        watcher.backward_done()
+        watcher.updated()
+    watcher.finish()
+    tensors = History.of(read_records(tmp_path)).tensors
+    assert [each.step for each in tensors[:1000]] == list(range(0, 100_000, 100))
+    assert len(tensors) < 4000
 
 
 def test_rules_are_in_progress_from_the_start(tmp_path):
