@@ -75,9 +75,10 @@ class Watcher:
         if profiler is not None:
             self._files["profile"] = RecordFile(folder / f"profile-{rank}.jsonl")
         self._recorder: Recorder | None = None
-        self._debugger, self._smdebug_folder = debugger, smdebug_folder
+        self._smdebug_folder = smdebug_folder
+        self._smdebug = debugger if debugger is not None and debugger.hook == "smdebug" else None
         self._hook: SmdebugHook | None = None
-        if debugger is not None and debugger.hook == "smdebug":
+        if self._smdebug:
             check_installed()
         wanted = debugger.save_interval if debugger else None
         self._interval, self._exact = wanted or SAVE_INTERVAL, wanted is not None
@@ -120,13 +121,9 @@ class Watcher:
         """Record the tensors of a network from now on; ``called`` is the part of it that batches pass."""
         if "training" in self._files:
             self._recorder = Recorder(network, self._training, save_interval=self._interval)
-        if (wanted := self._debugger) is not None and wanted.hook == "smdebug" and self._leads and self._smdebug_folder:
-            self._hook = SmdebugHook(
-                called,
-                self._smdebug_folder,
-                save_interval=self._interval,
-                collections=wanted.collections,
-            )
+        if self._smdebug and self._leads and self._smdebug_folder:
+            folder, collections = self._smdebug_folder, self._smdebug.collections
+            self._hook = SmdebugHook(called, folder, save_interval=self._interval, collections=collections)
 
     def passes(self, mode: str) -> None:
         """Say that a pass over batches begins: ``train``, ``evaluate`` or ``extract``."""
