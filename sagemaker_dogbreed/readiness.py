@@ -9,7 +9,7 @@ from typing import Any
 
 from sagemaker_dogbreed.container import hparams
 from sagemaker_dogbreed.container.debugging.records import FOLDER
-from sagemaker_dogbreed.container.debugging.rules import RuleError
+from sagemaker_dogbreed.container.debugging.rules import REGISTRY, RuleError
 from sagemaker_dogbreed.container.debugging.settings import OWN_RULES, rules_by_name, wanted_rules
 from sagemaker_dogbreed.container.resumption import free_to_change
 from sagemaker_dogbreed.errors import (
@@ -83,6 +83,8 @@ def check_rule_file(spec: DebuggerSpec) -> None:
     found = importlib.util.spec_from_file_location(OWN_RULES, path)
     if found is None or found.loader is None:
         raise SpecError(f"debugger.rule_file: {spec.rule_file!r} is no Python file")
+    for name in [name for name, rule in REGISTRY.items() if rule.check.__module__ == OWN_RULES]:
+        del REGISTRY[name]  # of a file that was checked before
     try:
         found.loader.exec_module(importlib.util.module_from_spec(found))
     except Exception as error:  # it is the user's code

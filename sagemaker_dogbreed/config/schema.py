@@ -9,6 +9,7 @@ from typing import Any, Union, get_args, get_origin
 import attrs
 
 from sagemaker_dogbreed.container import hparams
+from sagemaker_dogbreed.container.debugging import settings
 from sagemaker_dogbreed.container.debugging.rules import Value
 from sagemaker_dogbreed.specs.dataset import CHECKS, SEVERITIES
 from sagemaker_dogbreed.specs.debugger import RULE_PATTERN, RuleSpec
@@ -69,7 +70,13 @@ def _of_type(kind: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
     if kind == Mapping[str, Range]:
         return _of_ranges()
     if kind is RuleSpec:
-        return {"anyOf": [{"type": "string", "pattern": f"^(?:{RULE_PATTERN})$"}, _of_spec(RuleSpec)]}
+        return {
+            "anyOf": [
+                {"enum": list(settings.rule_names())},  # which editors offer
+                {"type": "string", "pattern": f"^(?:{RULE_PATTERN})$"},
+                _of_spec(RuleSpec),
+            ]
+        }
     if kind == Mapping[str, Value]:
         return {"type": "object", "additionalProperties": {"type": ["boolean", "number", "string"]}}
     if kind == Mapping[str, Mapping[str, str]]:

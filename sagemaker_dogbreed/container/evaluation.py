@@ -57,13 +57,13 @@ class Evaluation:
         self._rows.append((places, torch.stack([labels, predicted, losses, best.exp()], dim=1).double()))
         self._images += len(labels) if images is None else images
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path, job_name: str = "") -> None:
         """Write the summary as JSON; the leading rank does, but all have to call.
 
         Raises:
             OSError: The file cannot be written.
         """
-        summary = self.summary()
+        summary = {"job_name": job_name} | self.summary()
         if self._ranks.leads:
             write_json(path, summary)
 

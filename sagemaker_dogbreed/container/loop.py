@@ -149,6 +149,8 @@ class Trainer:
         report |= _report("valid", valid, prefix)
         labels, errors = counts.sums(len(self.splits["train"].class_counts), self.ranks)
         step = learning.next_step - 1
+        if self.hyperparameters.mixup:  # what is wrong of a blend says nothing of a class
+            errors = ()
         self.watcher.epoch_ended(epoch=epoch, step=step, measures=report, labels=labels, errors=errors)
         log.line(f"{prefix}took {time.monotonic() - started:.1f} s")
         average = learning.average_state()

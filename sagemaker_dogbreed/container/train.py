@@ -237,7 +237,7 @@ def _trained(job: Job, hyperparameters: Hyperparameters, stop_signals: Sequence[
     evaluation = Evaluation(prepared.class_names, prepared.test_files, job.ranks)
     try:
         metrics |= trainer.test(evaluation.add)
-        evaluation.write(job.environment.output_data_dir / EVALUATION_FILE)
+        evaluation.write(job.environment.output_data_dir / EVALUATION_FILE, job.environment.job_name)
         job.watcher.keep(job.environment.output_data_dir / EVALUATION_FILE)
     except loop.StopRequested:
         log.line("Stop requested: the test split is left out")

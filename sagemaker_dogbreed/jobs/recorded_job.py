@@ -54,7 +54,8 @@ class RecordedJob:
 
         Args:
             rules: Names, or with parameters; default: the job's own. Rules that are defined here with the
-                decorator ``rule`` may be among them.
+                decorator ``rule`` may be among them. Of the job's own whose code is not here, and of those
+                that failed in it, what the job has told is returned.
 
         Raises:
             JobError: There is no such job, or it has recorded nothing.
@@ -62,7 +63,8 @@ class RecordedJob:
             StoreError: The records cannot be read.
         """
         answer = self.describe()
-        return _statuses(RuleWatch.replayed(_rules(answer, rules), self._records(answer)))
+        watch = RuleWatch.replayed(_rules(answer, rules), self._records(answer))
+        return _judged(watch, answer if rules is None else {})
 
     def profile(self) -> Profile:
         """Return where the time went and what the machine did, in numbers.
@@ -105,7 +107,7 @@ class RecordedJob:
             job_name=self.name,
             describe=answer,
             history=watch.history,
-            rules=_statuses(watch),
+            rules=_judged(watch, answer),
             parameters={rule.name: rule.parameters for rule in _rules(answer, None)},
             diagnosis=diagnosis,
             evaluation=self._evaluated(),
@@ -134,7 +136,10 @@ class RecordedJob:
             found = json.loads(store.read(uri, _LARGEST_FILE))
         except (ValueError, RecursionError):
             found = None
-        return found if isinstance(found, dict) else {}  # of which its reader says what it lacks
+        if not isinstance(found, dict):
+            return {}  # of which its reader says what it lacks
+        # Beside the records of a job that was resumed may be what the earlier job's model got right.
+        return found if found.pop("job_name", self.name) == self.name else None
 
     def download_smdebug(self, folder: str | Path) -> Path:
         """Download what smdebug's hook recorded (``hook: smdebug``), for ``smdebug.trials.create_trial``.
@@ -173,19 +178,23 @@ class RecordedJob:
             **(answer.get("HyperParameters") or {}),
             "input_mode": (answer.get("AlgorithmSpecification") or {}).get("TrainingInputMode"),
             "compute.instance_type": (answer.get("ResourceConfig") or {}).get("InstanceType"),
+            "local": _image(answer).startswith("local/"),
+            "status": answer.get("TrainingJobStatus"),
             **watch.history.settings,
         }
-        return watch, diagnose(profile, _statuses(watch), watch.history, told)
+        return watch, diagnose(profile, _judged(watch, answer), watch.history, told)
 
     def _records(self, answer: Mapping[str, Any]) -> Iterator[Record]:
         uri = _records_uri(answer)
         store = self._readable_store()
         size = sum(size for _, size in store.list(f"{uri}/"))
         if not size:
-            raise JobError(
-                f"training job {self.name!r} has recorded nothing at {uri}: it has only begun, or debugger "
-                "and profiler were both off"
+            told = answer.get("HyperParameters") or {}
+            off = all(told.get(name) == settings.OFF for name in (settings.DEBUGGER, settings.PROFILER))
+            why = (
+                "debugger and profiler were off" if off else "it has hardly begun, or failed before it could"
             )
+            raise JobError(f"training job {self.name!r} has recorded nothing at {uri}: {why}")
         if size > _LARGEST:
             raise JobError(f"the records at {uri} are {size} bytes, which is too much to be a training's")
         with tempfile.TemporaryDirectory(prefix="dogbreed-records-") as folder:
@@ -210,6 +219,19 @@ class RecordedJob:
         for each in (status for statuses in found.values() for status in statuses):
             each["LastModifiedTime"] = dt.datetime.fromtimestamp(each["LastModifiedTime"], dt.UTC)
         return answer | found
+
+
+def _judged(watch: RuleWatch, answer: Mapping[str, Any]) -> list[RuleStatus]:
+    """Return what a replay found, and what the job itself told of rules that cannot be asked here."""
+    found = [*watch.statuses(profiles=False), *watch.statuses(profiles=True)]
+    names = {status.name for status in found}
+    failed = {told.name: told for told in told_statuses(answer) if told.status == "Error"}
+    others = [told for told in told_statuses(answer) if told.name not in names]
+    return [*(failed.get(status.name, status) for status in found), *others]
+
+
+def _image(answer: Mapping[str, Any]) -> str:
+    return str((answer.get("AlgorithmSpecification") or {}).get("TrainingImage") or "")
 
 
 def told_statuses(answer: Mapping[str, Any]) -> list[RuleStatus]:
@@ -251,7 +273,3 @@ def _rules(answer: Mapping[str, Any], asked: Sequence[str | RuleSpec] | None) ->
     except ValueError as error:
         name = answer.get("TrainingJobName")
         raise JobError(f"training job {name!r} was not made by this library: {error}") from error
-
-
-def _statuses(watch: RuleWatch) -> list[RuleStatus]:
-    return [*watch.statuses(profiles=False), *watch.statuses(profiles=True)]

@@ -72,7 +72,8 @@ class TrainingJob(RecordedJob):
     def __init__(self, name: str, clients: Any, poller: Poller, store: Store | None = None) -> None:
         """Name the job; without a store its records cannot be read."""
         if not is_resource_name(name):
-            raise JobError(f"{name!r} is not the name of a training job: {NAME_RULE}")
+            handle = " (that is a handle, which has a name)" if isinstance(name, TrainingJob) else ""
+            raise JobError(f"{name!r}{handle} is not the name of a training job: {NAME_RULE}")
         self.name = name
         self._clients = clients
         self._poller = poller

@@ -13,6 +13,7 @@ from test_flow_contract import TINY
 
 import sagemaker_dogbreed as sdb
 from sagemaker_dogbreed.cli import main
+from sagemaker_dogbreed.container.debugging.rules import REGISTRY
 from sagemaker_dogbreed.jobs.polling import Poller
 from sagemaker_dogbreed.local.locks import read_holder
 
@@ -137,6 +138,10 @@ def test_own_rules_in_a_file_run_in_the_job(here, tmp_path):
     assert _statuses(job.describe())["EpochIsOver"] == "IssuesFound"
     assert [epoch.epoch for epoch in job.history().epochs] == [1, 2]
     assert any("The rule EpochIsOver ends the training" in line for line in job.logs())
+    del REGISTRY["EpochIsOver"]  # as in another process, which does not have the file
+    (told,) = [status for status in job.rules() if status.name == "EpochIsOver"]
+    assert (told.status, told.details) == ("IssuesFound", "epoch 2 is over")
+    assert "EpochIsOver" in job.report(tmp_path / "own.html").read_text()
     for bad, words in (
         (sdb.DebuggerSpec(rule_file=tmp_path / "no.py"), "there is no file"),
         (sdb.DebuggerSpec(rule_file=file, rules=["Nobodys"]), "there is no rule Nobodys"),
@@ -177,7 +182,7 @@ def test_a_job_that_recorded_nothing_says_so(here):
     """With debugger and profiler off there is nothing to read, and the error tells why."""
     session, dataset, _ = here
     job = session.train(attrs.evolve(TINY, debugger=None, profiler=None), dataset).wait(timeout_seconds=240)
-    with pytest.raises(sdb.JobError, match=r"recorded nothing .* were both off"):
+    with pytest.raises(sdb.JobError, match=r"recorded nothing .* debugger and profiler were off"):
         job.history()
     assert "DebugRuleEvaluationStatuses" not in job.describe()
 

@@ -19,6 +19,8 @@ from sagemaker_dogbreed.container.debugging.records import (
     Tensors,
 )
 
+_MOST = 100_000  # records of the machine, and of batches
+
 
 @dataclasses.dataclass
 class History:
@@ -52,6 +54,9 @@ class History:
             self.steps = [each for each in self.steps if each.step < record.step]
             self.tensors = [each for each in self.tensors if each.step < record.step]
             self.epochs = [each for each in self.epochs if each.epoch <= record.epoch]
+        for many in (self.system, self.phases):
+            if len(many) >= _MOST:
+                del many[: _MOST // 2 : 2]  # of what is long ago, every second one
         lists: dict[type[Any], list[Any]] = {
             Start: self.starts,
             Resume: self.resumptions,

@@ -6,6 +6,7 @@ Standard library only, so that specs need no torch.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import importlib
 import json
 from collections.abc import Mapping, Sequence
@@ -121,17 +122,38 @@ def chosen_rules(settings: Sequence[RuleSetting], *, profiles: bool) -> list[Rul
     importlib.import_module(_BUILTIN)
     known = {name: rule for name, rule in sorted(REGISTRY.items()) if rule.profiles == profiles}
     named = [each for each in settings if not (profiles and each.name == _ALL_PROFILER_RULES)]
-    missing = [each.name for each in named if each.name not in known]
-    if missing:
-        what = "profiler" if profiles else "training"
-        raise RuleError(f"there is no {what} rule {', '.join(missing)}; there are {', '.join(known)}")
-    chosen = {
-        each.name: known[each.name].with_parameters(each.parameters, stops=each.stops) for each in named
-    }
+    chosen: dict[str, Rule] = {}
+    problems = []
+    for each in named:
+        if each.name not in known:
+            problems.append(_unknown(each.name, known, profiles=profiles))
+            continue
+        try:
+            chosen[each.name] = known[each.name].with_parameters(each.parameters, stops=each.stops)
+        except RuleError as error:
+            problems.append(str(error))
+    if problems:
+        raise RuleError("; ".join(problems))
     if len(named) == len(settings) > 0:
         return list(chosen.values())
     builtin = {name: rule for name, rule in known.items() if _is_builtin(rule)}
     return list({**builtin, **chosen}.values())
+
+
+def rule_names() -> tuple[str, ...]:
+    """Return the names of the built-in rules of both kinds, as specs may name them."""
+    chosen = (*chosen_rules((), profiles=False), *chosen_rules((), profiles=True))
+    return (*(rule.name for rule in chosen), _ALL_PROFILER_RULES)
+
+
+def _unknown(name: str, known: Mapping[str, Rule], *, profiles: bool) -> str:
+    kinds = "training", "profiler"
+    if name in REGISTRY:
+        there = "debugger" if profiles else "profiler"
+        return f"{name} is a {kinds[not profiles]} rule, and belongs to {there}.rules"
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    return f"there is no {kinds[profiles]} rule {name}; {hint}"
 
 
 def wanted_rules(

@@ -140,7 +140,7 @@ class Watcher:
 
     def lap(self, phase: str) -> None:
         """Say that a phase of a batch has ended: ``data``, ``copy``, ``forward`` and so on."""
-        if self._timed and self._clock:
+        if self._clock and (self._timed or phase == "data"):
             self._clock.lap(phase)
 
     def step_begins(self, step: int) -> None:

@@ -69,8 +69,15 @@ def test_rules_are_known_by_name_kind_and_parameters():
     assert found.parameters["patience"] == 3
     assert found.parameters["ratio_threshold"] == 0.1
     assert found.stops
-    with pytest.raises(RuleError, match="no profiler rule Overfit"):
+    with pytest.raises(RuleError, match=r"Overfit is a training rule, and belongs to debugger\.rules"):
         chosen_rules([RuleSetting(name="Overfit")], profiles=True)
+    with pytest.raises(RuleError, match=r"Dataloader is a profiler rule, and belongs to profiler\.rules"):
+        chosen_rules([RuleSetting(name="Dataloader")], profiles=False)
+    wrong = [RuleSetting(name="Overfitt"), RuleSetting(name="Overtraining", parameters={"patients": 3})]
+    with pytest.raises(
+        RuleError, match=r"did you mean Overfit\?; rule Overtraining has no parameter patients"
+    ):
+        chosen_rules(wrong, profiles=False)
     with pytest.raises(RuleError, match="no parameter patients"):
         chosen_rules([RuleSetting(name="Overfit", parameters={"patients": 3})], profiles=False)
     with pytest.raises(RuleError, match="must be like 1"):
