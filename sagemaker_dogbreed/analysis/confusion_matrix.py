@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any, NamedTuple
 
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-
 from sagemaker_dogbreed.analysis.evaluation import Evaluation
-from sagemaker_dogbreed.analysis.figures import BLUE, FAINT, GREY, VERMILION
+from sagemaker_dogbreed.analysis.figures import BLUE, FAINT, GREY, VERMILION, Figure, Rectangle
 from sagemaker_dogbreed.analysis.labels import plain
 
 OTHERS = "all others"
@@ -51,8 +49,12 @@ def headline(evaluation: Evaluation) -> str:
 
 
 def longest_name(matrix: Shown) -> int:
-    """Return how many characters the longest name has, as it is written."""
-    return max((min(len(name), _LONGEST_NAME) for name in matrix.names), default=0)
+    """Return how wide the longest name is, as it is written, in Latin characters: others take two."""
+    return max((_wide(name[:_LONGEST_NAME]) for name in matrix.names), default=0)
+
+
+def _wide(name: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(letter) in {"W", "F"} else 1 for letter in name)
 
 
 def draw(figure: Figure, matrix: Shown, *, narrow: bool) -> None:

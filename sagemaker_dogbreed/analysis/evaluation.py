@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -13,6 +13,7 @@ from sagemaker_dogbreed.errors import JobError
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _MOST_PICTURE = 100_000  # characters
+_ROUNDING = 1e-4  # what sums of float32 may be above 1
 
 
 def _number(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -23,6 +24,12 @@ def _number(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None
         raise ValueError(f"{attribute.name} is not a number: {value!r:.80}")
     if not math.isfinite(value) or value < 0:
         raise ValueError(f"{attribute.name} is {value}")
+
+
+def _share(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    _number(instance, attribute, value)
+    if value is not None and value > 1 + _ROUNDING:
+        raise ValueError(f"{attribute.name} is {value}, and a share is 1 at most")
 
 
 def _text(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -37,6 +44,14 @@ def _picture(_instance: Any, _attribute: attrs.Attribute[Any], value: Any) -> No
         raise ValueError(f"thumbnail is not base64: {value!r:.80}")
 
 
+def _how_many(values: Sequence[Any]) -> str:
+    return f"<{len(values):,}>"
+
+
+def _how_long(picture: str | None) -> str:
+    return "None" if picture is None else f"<{len(picture):,} characters>"
+
+
 @attrs.frozen(kw_only=True)
 class EvaluatedClass:
     """A class: how many images it has, how often it was predicted, and rightly; rates of nothing are None."""
@@ -45,8 +60,8 @@ class EvaluatedClass:
     images: int = attrs.field(validator=_number)
     predicted: int = attrs.field(validator=_number)
     right: int = attrs.field(validator=_number)
-    precision: float | None = attrs.field(validator=_number)
-    recall: float | None = attrs.field(validator=_number)
+    precision: float | None = attrs.field(validator=_share)
+    recall: float | None = attrs.field(validator=_share)
 
     @property
     def errors(self) -> int:
@@ -61,10 +76,14 @@ class EvaluatedImage:
     file: str | None = attrs.field(validator=_text)
     true: str = attrs.field(validator=_text)
     predicted: str = attrs.field(validator=_text)
-    confidence: float = attrs.field(validator=_number)
-    true_probability: float = attrs.field(validator=_number)
+    confidence: float = attrs.field(validator=_share)
+    true_probability: float = attrs.field(validator=_share)
     loss: float = attrs.field(validator=_number)
-    thumbnail: str | None = attrs.field(validator=_picture)
+    thumbnail: str | None = attrs.field(validator=_picture, repr=_how_long)
+
+    def __str__(self) -> str:
+        taken = "recognized" if self.true == self.predicted else f"taken for {self.predicted}"
+        return f"{self.file or 'an image'}: {self.true}, {taken}, loss {self.loss:.4g}"
 
 
 @attrs.frozen(kw_only=True)
@@ -74,7 +93,7 @@ class ConfusedPair:
     true: str = attrs.field(validator=_text)
     predicted: str = attrs.field(validator=_text)
     images: int = attrs.field(validator=_number)
-    examples: tuple[EvaluatedImage, ...]
+    examples: tuple[EvaluatedImage, ...] = attrs.field(repr=_how_many)
 
 
 @attrs.frozen(kw_only=True)
@@ -93,13 +112,24 @@ class Evaluation:
 
     images: int = attrs.field(validator=_number)
     loss: float | None = attrs.field(validator=_number)
-    top_1: float | None = attrs.field(validator=_number)
-    calibration_error: float | None = attrs.field(validator=_number)
+    top_1: float | None = attrs.field(validator=_share)
+    calibration_error: float | None = attrs.field(validator=_share)
     class_count: int = attrs.field(validator=_number)
-    classes: tuple[EvaluatedClass, ...]
-    confusion: tuple[tuple[int, int, int], ...]
-    worst: tuple[EvaluatedImage, ...]
-    confused: tuple[ConfusedPair, ...]
+    classes: tuple[EvaluatedClass, ...] = attrs.field(repr=_how_many)
+    confusion: tuple[tuple[int, int, int], ...] = attrs.field(repr=_how_many)
+    worst: tuple[EvaluatedImage, ...] = attrs.field(repr=_how_many)
+    confused: tuple[ConfusedPair, ...] = attrs.field(repr=_how_many)
+
+    def __str__(self) -> str:
+        shown = [f"{self.images:,} images of {self.class_count:,} classes"]
+        if self.top_1 is not None:
+            shown.append(f"top-1 {100 * self.top_1:.1f} %")
+        if self.loss is not None:
+            shown.append(f"loss {self.loss:.4g}")
+        if self.confused:
+            pair = self.confused[0]
+            shown.append(f"most often confused: {pair.true} taken for {pair.predicted} ({pair.images:,})")
+        return ", ".join(shown)
 
 
 def read_evaluation(content: Mapping[str, Any]) -> Evaluation:

@@ -6,10 +6,21 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-
-from sagemaker_dogbreed.analysis.figures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION
+from sagemaker_dogbreed.analysis.figures import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    Figure,
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+)
 from sagemaker_dogbreed.analysis.labels import plain
 from sagemaker_dogbreed.analysis.series import finite, thinned
 from sagemaker_dogbreed.container.debugging.history import History
@@ -38,16 +49,45 @@ def headline(history: History) -> str:
         return "No gradients were recorded"
     broken = sum(tensor.not_finite > 0 for each in history.tensors for tensor in each.tensors.values())
     layers = f"{len(lines)} layer" + "s" * (len(lines) != 1)
-    steps = f"{len(history.tensors)} sampled step" + "s" * (len(history.tensors) != 1)
+    sampled = _sampled_steps(history)
+    steps = f"{len(sampled)} sampled steps" if len(sampled) != 1 else f"sampled in step {sampled[0]:,} only"
     trouble = f"; infinite or no numbers in {broken}" if broken else ""
     return f"Gradients and updates of {layers}, {steps}{trouble}"
 
 
+def single_values(history: History) -> str:
+    """Return one layer's values in one step in a sentence; of more layers or steps an empty text."""
+    norms, ratios = gradient_norms(history), update_ratios(history)
+    names = list(dict.fromkeys([*norms, *ratios]))
+    sampled = _sampled_steps(history)
+    if len(names) != 1 or len(sampled) != 1:
+        return ""
+    values = [
+        f"{words} {f'{value:.3g}' if math.isfinite(value) else 'not a number'}"
+        for words, lines in (("the gradient's norm is", norms), ("its update over its weight is", ratios))
+        for line in lines.values()
+        for _, value in line
+    ]
+    name = plain(names[0], 60)
+    return f"One step was sampled, step {sampled[0]:,}, and one layer, {name}: {', '.join(values)}."
+
+
 def draw(figure: Figure, history: History, *, stacked: bool) -> None:
-    """Draw gradient norms and update ratios over the steps, on logarithmic axes."""
+    """Draw gradient norms and update ratios over the steps, on logarithmic axes.
+
+    Of one sampled step they are drawn over the layers, from the first to the last.
+    """
+    over_layers = len(_sampled_steps(history)) == 1
     norms, ratios = figure.subplots(2, 1, sharex=True) if stacked else figure.subplots(1, 2)
-    _panel(norms, gradient_norms(history), "norm of the gradient")
-    _panel(ratios, update_ratios(history), "update / weight")
+    for axes, lines, words in (
+        (norms, gradient_norms(history), "norm of the gradient"),
+        (ratios, update_ratios(history), "update / weight"),
+    ):
+        axes.set_ylabel(words)
+        axes.grid(axis="y", alpha=0.25)
+        if over_layers:
+            lines = {name: [(place, line[-1][1])] for place, (name, line) in enumerate(lines.items(), 1)}
+        _panel(axes, lines, from_place=1 if over_layers else 0)
     if ratios.get_yscale() == "log":
         ratios.axhline(
             _RULE_OF_THUMB,
@@ -58,7 +98,7 @@ def draw(figure: Figure, history: History, *, stacked: bool) -> None:
             label="0.001, a rule of thumb for updates",
         )
     for axes in (ratios,) if stacked else (norms, ratios):
-        axes.set_xlabel("step")
+        axes.set_xlabel("layer, from the first to the last" if over_layers else "step")
     handles = {
         text: handle
         for axes in (norms, ratios)
@@ -72,23 +112,30 @@ def draw(figure: Figure, history: History, *, stacked: bool) -> None:
 
 
 def _lines(history: History, kind: str, statistic: str) -> Lines:
-    found: dict[str, list[tuple[int, float]]] = {}
+    # A backbone that joins in after some epochs comes before the head all the same: as in the fullest sample.
+    fullest = max(history.tensors, key=lambda each: len(each.tensors), default=None)
+    order = [name.partition("/")[2] for name in fullest.tensors] if fullest else []
+    found: dict[str, list[tuple[int, float]]] = {name: [] for name in order}
     for each in history.tensors:
         for name, tensor in each.tensors.items():
             value = getattr(tensor, statistic)
             if tensor.kind == kind and value is not None:
                 known = value if tensor.not_finite == 0 else math.nan
                 found.setdefault(name.partition("/")[2], []).append((each.step, known))
-    weights = {name: line for name, line in found.items() if not name.endswith("bias")}
-    return weights or found
+    there = {name: line for name, line in found.items() if line}
+    return {name: line for name, line in there.items() if not name.endswith("bias")} or there
 
 
-def _panel(axes: Any, lines: Lines, words: str) -> None:
-    axes.set_ylabel(words)
-    axes.grid(axis="y", alpha=0.25)
+def _sampled_steps(history: History) -> list[int]:
+    return sorted({each.step for each in history.tensors})
+
+
+def _panel(axes: Any, lines: Lines, *, from_place: int) -> None:
+    """Draw lines over steps, which begin with 0, or points over layers, which begin with 1."""
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    last = max([1, *(step for line in lines.values() for step, _ in line)])
-    axes.set_xlim(-0.02 * last, 1.02 * last)
+    last = max([1, *(place for line in lines.values() for place, _ in line)])
+    margin = 0.02 * last if not from_place else 0.9
+    axes.set_xlim(from_place - margin, last + margin)
     several = len(lines) > len(_COLORS)
     for number, (name, line) in enumerate(lines.items()):
         outermost = number in (0, len(lines) - 1)
@@ -114,7 +161,8 @@ def _panel(axes: Any, lines: Lines, words: str) -> None:
         axes.yaxis.set_minor_formatter(NullFormatter())
     else:
         axes.set_yticks([])
-        axes.text(0.5, 0.5, "no numbers above zero", ha="center", transform=axes.transAxes, color=GREY)
+        words = "no numbers above zero" if lines else "not recorded"
+        axes.text(0.5, 0.5, words, ha="center", transform=axes.transAxes, color=GREY)
 
 
 def _line(axes: Any, line: Sequence[tuple[int, float]], look: Mapping[str, Any]) -> None:

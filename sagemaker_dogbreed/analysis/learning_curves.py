@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
-from sagemaker_dogbreed.analysis.figures import BLUE, GREY, INK, VERMILION
+from sagemaker_dogbreed.analysis.figures import (
+    BLUE,
+    GREY,
+    INK,
+    VERMILION,
+    Figure,
+    FuncFormatter,
+    MaxNLocator,
+    PercentFormatter,
+)
 from sagemaker_dogbreed.analysis.scales import short, wants_log
 from sagemaker_dogbreed.analysis.series import finite, thinned
 from sagemaker_dogbreed.container.debugging.history import History
@@ -18,6 +26,7 @@ from sagemaker_dogbreed.container.debugging.records import Epoch, Step
 
 _SPLITS = (("train", "training", VERMILION, "s"), ("valid", "validation", BLUE, "o"))
 _MANY_EPOCHS = 40  # with more, each need not have a mark
+_MOST_POINTS = 400  # of steps
 
 
 def best_epoch(history: History) -> Epoch | None:
@@ -61,23 +70,24 @@ def draw(figure: Figure, history: History, *, stacked: bool) -> None:
 
 def _panel(axes: Any, history: History, measure: str, of_step: Callable[[Step], float]) -> None:
     places = _places(history)
-    losses = [of_step(step) for step in history.steps]
-    _each_step(axes, places, losses)
-    shown = finite(losses)
+    values = [of_step(step) for step in history.steps]
+    _recorded_steps(axes, history.steps, places, values)
+    _not_numbers(axes, places, values)
+    shown = finite(values)
     for split, words, color, mark in _SPLITS:
-        values = [each.measures.get(f"{split}_{measure}", math.nan) for each in history.epochs]
-        if finite(values):
+        by_epoch = [each.measures.get(f"{split}_{measure}", math.nan) for each in history.epochs]
+        if finite(by_epoch):
             axes.plot(
                 [each.epoch for each in history.epochs],
-                [value if math.isfinite(value) else math.nan for value in values],
+                [value if math.isfinite(value) else math.nan for value in by_epoch],
                 color=color,
-                marker=mark if len(values) <= _MANY_EPOCHS else None,
+                marker=mark if len(by_epoch) <= _MANY_EPOCHS else None,
                 markersize=4,
                 linewidth=1.8,
                 label=words,
                 zorder=3,
             )
-            shown += finite(values)
+            shown += finite(by_epoch)
     best = best_epoch(history)
     if best is not None:
         value = best.measures.get(f"valid_{measure}", math.nan)
@@ -96,18 +106,34 @@ def _panel(axes: Any, history: History, measure: str, of_step: Callable[[Step], 
         axes.text(0.5, 0.5, "no numbers", ha="center", transform=axes.transAxes, color=GREY)
 
 
-def _each_step(axes: Any, places: Sequence[float], values: Sequence[float]) -> None:
-    if finite(values):
-        series = thinned(places, values)
+def _recorded_steps(
+    axes: Any, steps: Sequence[Step], places: Sequence[float], values: Sequence[float]
+) -> None:
+    """Draw steps that follow each other as a line, and those whose neighbours were skipped as points."""
+    if not finite(values):
+        return
+    ends = [after for after, (one, two) in enumerate(itertools.pairwise(steps), 1) if two.step - one.step > 1]
+    runs = list(itertools.pairwise([0, *ends, len(steps)]))
+    label = "recorded steps" if len(steps) <= _MOST_POINTS else "recorded steps, averaged"
+    line_x, line_y = [], []
+    for start, end in runs:
+        if end - start > 1:
+            share = max(2, _MOST_POINTS * (end - start) // len(steps))
+            series = thinned(places[start:end], values[start:end], share)
+            line_x += [*series.places, math.nan]  # a gap to the next
+            line_y += [*series.means, math.nan]
+    if line_x:
+        axes.plot(line_x[:-1], line_y[:-1], color=VERMILION, linewidth=0.8, alpha=0.4, label=label)
+    alone = [start for start, end in runs if end - start == 1]
+    if alone:
+        series = thinned([places[each] for each in alone], [values[each] for each in alone], _MOST_POINTS)
         axes.plot(
-            series.places,
-            series.means,
-            color=VERMILION,
-            linewidth=0.8,
-            marker="o" if len(values) < 3 else None,
-            alpha=0.4,
-            label="each step",
-        )
+            series.places, series.means, color=VERMILION, linestyle="none", marker="o", markersize=2.5,
+            markeredgewidth=0, alpha=0.55, label=None if line_x else label,
+        )  # fmt: skip
+
+
+def _not_numbers(axes: Any, places: Sequence[float], values: Sequence[float]) -> None:
     broken = [place for place, value in zip(places, values, strict=True) if not math.isfinite(value)]
     if broken:
         axes.scatter(

@@ -8,10 +8,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
-from sagemaker_dogbreed.analysis.figures import BLUE, GREY, INK, ORANGE, PURPLE, SKY, VERMILION
+from sagemaker_dogbreed.analysis.figures import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    Figure,
+    FuncFormatter,
+    LogLocator,
+    NullFormatter,
+    PercentFormatter,
+)
 from sagemaker_dogbreed.analysis.labels import plain, seconds_text
 from sagemaker_dogbreed.container.debugging.history import History
 from sagemaker_dogbreed.container.debugging.records import Phases

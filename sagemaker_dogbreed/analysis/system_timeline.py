@@ -8,9 +8,6 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
-
 from sagemaker_dogbreed.analysis.figures import (
     BLUE,
     GREEN,
@@ -20,6 +17,9 @@ from sagemaker_dogbreed.analysis.figures import (
     PURPLE,
     SKY,
     VERMILION,
+    Figure,
+    FuncFormatter,
+    MaxNLocator,
 )
 from sagemaker_dogbreed.analysis.labels import bytes_text, seconds_text, time_unit
 from sagemaker_dogbreed.analysis.series import finite, thinned

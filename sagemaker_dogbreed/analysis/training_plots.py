@@ -23,7 +23,8 @@ _NARROW = 6.0  # inches
 def plot_learning_curves(history: History, *, width: float = 8.0) -> Figure:
     """Plot loss and top-1 over the epochs, of training and validation in one plot.
 
-    Behind them is each training step's, faintly. A star marks the epoch with the lowest validation loss,
+    Behind them are the recorded steps', faintly: lines where they follow each other, points where others
+    between them were not recorded. A star marks the epoch with the lowest validation loss,
     dotted lines where training went on after an interruption, crosses what was not a number.
 
     Raises:
@@ -43,8 +44,9 @@ def plot_learning_curves(history: History, *, width: float = 8.0) -> Figure:
 def plot_gradient_health(history: History, *, width: float = 8.0) -> Figure:
     """Plot gradients' norms, and updates over weights, by layer and step, on logarithmic axes.
 
-    Of many layers the first and the last stand out. Triangles mark what is exactly zero, crosses what is
-    not a number.
+    Of many layers the first and the last stand out, in the order in which they were recorded. Where one step
+    was sampled, the plot is over the layers. Triangles mark what is exactly zero, crosses what is not a
+    number.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -52,8 +54,12 @@ def plot_gradient_health(history: History, *, width: float = 8.0) -> Figure:
     from sagemaker_dogbreed.analysis import figures, gradient_health
 
     stacked = width < _NARROW
-    with _drawn(gradient_health.headline(history), 6.4 if stacked else 3.9, width) as figure:
-        if gradient_health.gradient_norms(history) or gradient_health.update_ratios(history):
+    height = 6.4 if stacked else 3.9
+    sentence = gradient_health.single_values(history)
+    with _drawn(gradient_health.headline(history), 1.6 if sentence else height, width) as figure:
+        if sentence:
+            figures.say(figure, sentence)
+        elif gradient_health.gradient_norms(history) or gradient_health.update_ratios(history):
             gradient_health.draw(figure, history, stacked=stacked)
         else:
             figures.say(figure, "No tensors were recorded.")

@@ -69,6 +69,10 @@ def cause(**changes):
     return SimpleNamespace(**{**values, **changes})
 
 
+def diagnosis(*causes, harmless=(), looked_at=("2 rules",)):
+    return SimpleNamespace(causes=causes, harmless=harmless, looked_at=looked_at)
+
+
 DESCRIBE = {
     "TrainingJobStatus": "Completed",
     "HyperParameters": {"learning_rate": "0.001", "hub_token": "hush"},
@@ -93,7 +97,7 @@ def full() -> str:
             history=training(epochs=3, steps=12),
             rules=RULES,
             parameters={"Dataloader": {"max_threshold": 200}},
-            diagnosis=SimpleNamespace(causes=[cause(), cause(title="Overfit", level="low")]),
+            diagnosis=diagnosis(cause(), cause(title="Overfit", level="low")),
             evaluation=evaluation(),
             settings={"processors": 4},
         )
@@ -118,18 +122,18 @@ def hostile() -> str:
             history=broken(),
             rules=[RuleStatus(name=HOSTILE, status=HOSTILE, details=HOSTILE)],
             parameters={HOSTILE: {HOSTILE: HOSTILE}},
-            diagnosis=SimpleNamespace(
-                causes=[
-                    cause(
-                        title=HOSTILE,
-                        explanation=HOSTILE,
-                        evidence=[HOSTILE],
-                        change={HOSTILE: (HOSTILE, HOSTILE)},
-                        advice=[HOSTILE],
-                        level=HOSTILE,
-                    )
-                ]
+            diagnosis=diagnosis(
+                cause(
+                    title=HOSTILE,
+                    explanation=HOSTILE,
+                    evidence=[HOSTILE],
+                    change={HOSTILE: (HOSTILE, HOSTILE)},
+                    advice=[HOSTILE],
+                    level=HOSTILE,
+                ),
+                harmless=[HOSTILE],
             ),
+            left_out=[HOSTILE],
             evaluation=content,
             settings={HOSTILE: HOSTILE},
         )
@@ -232,39 +236,6 @@ def test_secrets_are_hidden(full):
     """The value of a hyperparameter whose name says that it is secret is not in the report."""
     assert "hub_token" in full
     assert "hush" not in full
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        {"classes": "none"},
-        {"confusion": [[0, 99, 1]]},
-        {"confusion": [[0, 1]]},
-        {"images": float("nan")},
-        {"images": True},
-        {"worst": [image(thumbnail='"><script>')]},
-        {"worst": [{"file": "a"}]},
-        {"confused": [3]},
-    ],
-)
-def test_a_damaged_evaluation_is_said_to_be(damage):
-    """An evaluation that is not what jobs write is no error of the report, which says what is wrong."""
-    html = render(ReportContent(job_name="job-1", evaluation={**evaluation(), **damage}))
-    assert "the evaluation cannot be read" in Page(html).sections["evaluation"]
-
-
-def test_a_report_is_written_whole_or_not_at_all(tmp_path):
-    """Where it cannot be rendered the report that was there stays, and no part of another is left."""
-    path = write_report(tmp_path / "report.html", ReportContent(job_name="first"))
-    before = path.read_bytes()
-    with pytest.raises(AttributeError):
-        write_report(path, ReportContent(job_name="second", rules=["no rule"]))
-    assert path.read_bytes() == before
-    folder = tmp_path / "folder.html"
-    folder.mkdir()
-    with pytest.raises(OSError, match=r"folder\.html"):
-        write_report(folder, ReportContent(job_name="third"))
-    assert {path.name for path in tmp_path.iterdir()} == {"report.html", "folder.html"}
 
 
 def test_a_card_tells_of_a_job():

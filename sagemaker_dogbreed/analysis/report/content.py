@@ -40,11 +40,19 @@ class CauseLike(Protocol):
 
 
 class DiagnosisLike(Protocol):
-    """A diagnosis: causes, the worst first."""
+    """A diagnosis: causes, the worst first, and what it is made of."""
 
     @property
     def causes(self) -> Sequence[CauseLike]:
         """What is wrong; empty where nothing was found."""
+
+    @property
+    def looked_at(self) -> Sequence[str]:
+        """What was looked at, in a few words each."""
+
+    @property
+    def harmless(self) -> Sequence[str]:
+        """Sentences on findings of rules that mean no harm; each begins with "Rule" and its name."""
 
 
 @attrs.frozen(kw_only=True)
@@ -60,6 +68,7 @@ class ReportContent:
         diagnosis: What follows from it all; None where nobody has asked.
         evaluation: The parsed ``evaluation.json``; None where there is none.
         settings: What the training was told and found, by name; without it, what the history says.
+        left_out: Sentences on what could not be judged: rules whose code is not here, say.
     """
 
     job_name: str
@@ -70,3 +79,11 @@ class ReportContent:
     diagnosis: DiagnosisLike | None = None
     evaluation: Mapping[str, Any] | None = None
     settings: Mapping[str, Any] = attrs.field(factory=dict)
+    left_out: Sequence[str] = ()
+
+    def is_harmless(self, rule: RuleStatus) -> bool:
+        """Return whether the diagnosis says that what a rule found means no harm."""
+        if self.diagnosis is None or rule.status != "IssuesFound":
+            return False
+        begins = f"Rule {rule.name}: ", f"Rule {rule.name} "
+        return any(sentence.startswith(begins) for sentence in self.diagnosis.harmless)

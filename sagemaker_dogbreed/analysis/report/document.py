@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -38,11 +40,33 @@ def write_report(path: Path, content: ReportContent) -> Path:
 
     Raises:
         MissingExtraError: matplotlib or jinja2 is not installed.
-        OSError: The file cannot be written.
+        OSError: The file cannot be written, or the path is a folder's; the message names the path.
     """
+    _check_place(path)
     page = render(content).encode()
+    try:
+        _write_whole(path, page)
+    except OSError as error:
+        why = f"the report cannot be written: {error.strerror}; choose another path"
+        raise OSError(error.errno, why, str(path)) from error
+    return path
+
+
+def _check_place(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # mostly there is nothing yet; whatever else it is, writing will say so
+    if stat.S_ISDIR(mode):
+        why = f"a report is a file, {path / 'report.html'} say, and this is a folder"
+        raise IsADirectoryError(errno.EISDIR, why, str(path))
+    if not stat.S_ISREG(mode):
+        raise FileExistsError(errno.EEXIST, "a report is a file, and this is a device or the like", str(path))
+
+
+def _write_whole(path: Path, page: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=".report.", suffix=".partial")
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(page)
@@ -51,7 +75,6 @@ def write_report(path: Path, content: ReportContent) -> Path:
     except BaseException:
         Path(partial).unlink(missing_ok=True)
         raise
-    return path
 
 
 def render(content: ReportContent) -> str:
@@ -76,8 +99,8 @@ def render(content: ReportContent) -> str:
         status=summary.text(describe.get("TrainingJobStatus") or ""),
         failure=summary.text(describe.get("FailureReason") or ""),
         began=summary.when(start.time for start in history.starts),
-        tiles=summary.tiles(describe, history, content.rules),
-        rules=summary.rule_rows(content.rules, content.parameters),
+        tiles=summary.tiles(content),
+        rules=summary.rule_rows(content),
         facts=summary.job_facts(describe),
         hyperparameters=summary.named(describe.get("HyperParameters") or {}),
         settings=summary.named(content.settings or history.settings),

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import re
-import warnings
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from sagemaker_dogbreed.analysis import figures
 
@@ -33,7 +31,7 @@ _FONT_FAMILY = re.compile(r"font-family: [^;]*;? ?")
 _LEFT_OUT = {"metadata", "style"}
 
 
-def inline_svg(figure: Figure, name: str) -> Markup:
+def inline_svg(figure: figures.Figure, name: str) -> Markup:
     """Return a figure as an SVG element to put into a page; its title becomes the label that is read aloud.
 
     Args:
@@ -43,10 +41,7 @@ def inline_svg(figure: Figure, name: str) -> Markup:
     title = figure.get_suptitle().replace("\n", " ").replace(r"\$", "$")
     figure.suptitle("").set_in_layout(False)
     content = io.BytesIO()
-    with warnings.catch_warnings():
-        # The page's own fonts will have what matplotlib's lacks.
-        warnings.filterwarnings("ignore", message=r"Glyph .* missing from", category=UserWarning)
-        figure.savefig(content, format="svg", transparent=True)
+    figure.savefig(content, format="svg", transparent=True)
     # What is parsed is matplotlib's own output.
     root = ET.fromstring(content.getvalue())  # noqa: S314
     names: dict[str, str] = {}

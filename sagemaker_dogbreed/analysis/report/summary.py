@@ -6,17 +6,19 @@ import datetime as dt
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
 from sagemaker_dogbreed.analysis.labels import seconds_text
-from sagemaker_dogbreed.container.debugging.history import History
+from sagemaker_dogbreed.analysis.report.content import ReportContent
 from sagemaker_dogbreed.container.debugging.watch import RuleStatus
 
 _SECRET = re.compile(r"secret|token|passw|credential|api_?key|access_?key", re.IGNORECASE)
 _UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LONGEST = 2_000  # characters of a value
 _ORDER = ("IssuesFound", "Error", "InProgress", "NoIssuesFound")
+_LOOKS = {"IssuesFound": "bad", "Error": "bad", "NoIssuesFound": "good"}
+_NO_HARM = "no harm"
 _WORDS = {
     "IssuesFound": "issue",
     "Error": "error",
@@ -35,21 +37,23 @@ class Tile(NamedTuple):
 
 
 class RuleRow(NamedTuple):
-    """A rule, as its table has it; ``status`` is AWS's word, ``word`` a short one."""
+    """A rule, as its table has it; ``status`` is AWS's word, ``word`` a short one, ``look`` its badge's."""
 
     name: str
     status: str
     word: str
+    look: str
     evidence: str
     parameters: str
     first_step: str
     violations: int
 
 
-def tiles(describe: Mapping[str, Any], history: History, rules: Sequence[RuleStatus]) -> list[Tile]:
+def tiles(content: ReportContent) -> list[Tile]:
     """Return what a reader wants to know first, as far as it is known."""
     from sagemaker_dogbreed.analysis.learning_curves import best_epoch
 
+    describe, history, rules = content.describe, content.history, content.rules
     metrics = final_metrics(describe)
     found = []
     for name, shown in (("Test Top-1", percent), ("Test Loss", number)):
@@ -62,8 +66,10 @@ def tiles(describe: Mapping[str, Any], history: History, rules: Sequence[RuleSta
             Tile("Best epoch", f"{best.epoch} of {history.epochs[-1].epoch}", f"validation loss {loss}")
         )
     if rules:
-        issues = sum(rule.status == "IssuesFound" for rule in rules)
-        found.append(Tile("Rules with issues", f"{issues} of {len(rules)}"))
+        harmless = sum(map(content.is_harmless, rules))
+        issues = sum(rule.status == "IssuesFound" for rule in rules) - harmless
+        note = f"{harmless} more, which mean{'s' * (harmless == 1)} no harm" if harmless else ""
+        found.append(Tile("Rules with issues", f"{issues} of {len(rules)}", note))
     seconds = describe.get("TrainingTimeInSeconds")
     if is_number(seconds):
         billed = describe.get("BillableTimeInSeconds")
@@ -82,22 +88,27 @@ def final_metrics(describe: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def rule_rows(rules: Sequence[RuleStatus], parameters: Mapping[str, Mapping[str, Any]]) -> list[RuleRow]:
-    """Return the rules that found something first."""
+def rule_rows(content: ReportContent) -> list[RuleRow]:
+    """Return the rules that found something first, those that mean harm before the others."""
     rank = {status: place for place, status in enumerate(_ORDER)}
+
+    def place(rule: RuleStatus) -> float:
+        return 1.5 if content.is_harmless(rule) else rank.get(rule.status, len(rank))
+
     return [
         RuleRow(
             name=rule.name,
             status=rule.status,
-            word=_WORDS.get(rule.status, rule.status),
+            word=_NO_HARM if content.is_harmless(rule) else _WORDS.get(rule.status, rule.status),
+            look="plain" if content.is_harmless(rule) else _LOOKS.get(rule.status, "plain"),
             evidence=rule.details,
             parameters=", ".join(
-                f"{name} {text(value)}" for name, value in parameters.get(rule.name, {}).items()
+                f"{name} {text(value)}" for name, value in content.parameters.get(rule.name, {}).items()
             ),
             first_step="" if rule.first_step is None else f"{rule.first_step:,}",
             violations=rule.violations,
         )
-        for rule in sorted(rules, key=lambda rule: rank.get(rule.status, len(rank)))
+        for rule in sorted(content.rules, key=place)
     ]  # fmt: skip
 
 
