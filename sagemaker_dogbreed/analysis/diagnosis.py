@@ -19,6 +19,8 @@ from sagemaker_dogbreed.container.debugging.watch import RuleStatus
 from sagemaker_dogbreed.specs.training import TrainingSpec
 
 _UNKNOWN = 0.15  # the severity of what a rule found that no cause is known for
+_NOTHING = "There was nothing to judge: no step and no epoch was recorded."
+_ENDED = ("Failed", "Stopped", "Stopping", "Killed")  # statuses of a job that is not as it should be
 _TELLS_ONLY = {"OverallFrameworkMetrics", "OverallSystemUsage"}  # rules that find nothing wrong, ever
 
 
@@ -30,11 +32,15 @@ class Diagnosis:
         causes: Empty where nothing is wrong, as far as can be told.
         looked_at: What was looked at, in a few words each.
         harmless: Findings of rules that mean no harm, and why.
+        judged: Whether enough was recorded to tell that something is wrong, or that nothing is.
+        status: What became of the job (``Failed``, ``Stopped``), where that was told and is not as it should.
     """
 
     causes: tuple[Cause, ...] = ()
     looked_at: tuple[str, ...] = ()
     harmless: tuple[str, ...] = ()
+    judged: bool = True
+    status: str | None = None
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -64,12 +70,14 @@ class Diagnosis:
             "causes": [cause.to_dict() for cause in self.causes],
             "looked_at": list(self.looked_at),
             "harmless": list(self.harmless),
+            "judged": self.judged,
+            "status": self.status,
         }
 
     def __str__(self) -> str:
         parts = [f"{place}. {cause}" for place, cause in enumerate(self.causes, 1)]
-        if not parts:
-            parts.append("Nothing wrong was found.")
+        if self.summary:
+            parts.insert(0, self.summary)
         parts += [f"Looked at: {', '.join(self.looked_at) or 'nothing, for nothing was recorded'}."]
         parts += [f"No harm: {sentence}" for sentence in self.harmless]
         return "\n".join(parts)
@@ -79,9 +87,22 @@ class Diagnosis:
         harmless = "".join(f"<p>No harm: {html.escape(sentence)}</p>" for sentence in self.harmless)
         looked_at = html.escape(", ".join(self.looked_at) or "nothing, for nothing was recorded")
         return (
-            f"{f'<ol>{causes}</ol>' if causes else '<p>Nothing wrong was found.</p>'}"
+            f"{f'<p>{html.escape(self.summary)}</p>' if self.summary else ''}"
+            f"{f'<ol>{causes}</ol>' if causes else ''}"
             f"<p>Looked at: {looked_at}.</p>{harmless}"
         )
+
+    @property
+    def summary(self) -> str:
+        """What is to be said before the causes, or instead of them; empty where they say it all."""
+        sentences = []
+        if self.status:
+            sentences.append(
+                f"The job's status is {self.status}: this is of what it recorded before; its log says more."
+            )
+        if not self.causes:
+            sentences.append("Nothing wrong was found." if self.judged else _NOTHING)
+        return " ".join(sentences)
 
     def _merged(self) -> dict[str, Any]:
         merged: dict[str, Any] = {}
@@ -104,10 +125,11 @@ def diagnose(
         rules: What training rules and profiler rules found; those of the profile are known already.
         history: The records of the training, where there are any.
         settings: What the job was told: hyperparameters by name, as values or texts; ``input_mode`` and
-            ``compute.instance_type`` of its spec. Without them, what its records say it was told.
+            ``compute.instance_type`` of its spec; ``local``, whether it runs on this machine, and its
+            ``status``. Without them, what its records say it was told.
 
     >>> print(diagnose(Profile()))
-    Nothing wrong was found.
+    There was nothing to judge: no step and no epoch was recorded.
     Looked at: nothing, for nothing was recorded.
     """
     history = history if history is not None else History()
@@ -130,7 +152,16 @@ def diagnose(
         causes=tuple(sorted((*roots, *unknown), key=lambda cause: -cause.severity)),
         looked_at=tuple(_looked_at(case)),
         harmless=tuple(harmless),
+        judged=_judged(case),
+        status=next((status for status in _ENDED if case.settings.get("status") == status), None),
     )
+
+
+def _judged(case: Case) -> bool:
+    """Return whether anything of the training was recorded; what reports of AWS's tell is recorded."""
+    history, profile = case.history, case.profile
+    seen = history.steps or history.epochs or history.tensors or profile.batches
+    return bool(seen) or (profile.origin != "records" and bool(profile.rules))
 
 
 def _roots(case: Case) -> Iterator[Cause]:

@@ -64,7 +64,7 @@ class Profile:
         memory: Main memory in use (%).
         io_wait: Time in which processors wait for input and output (%).
         network: Bytes received and sent a second.
-        own_memory: Bytes the job's processes had in each quarter of the time (medians).
+        own_memory: Bytes the job's processes had in each sixth of the time (medians).
         batches: By mode (``train``, ``evaluate``, ``extract``).
         loading: Seconds that a batch is waited for.
         spans: Seconds in all, by the name of a part of the job.
@@ -141,7 +141,7 @@ def profile_of(history: History, rules: Sequence[RuleStatus] = ()) -> Profile:
             for each in system
             if each.network_in >= 0 and each.network_out >= 0
         ),
-        own_memory=_quarters([each for each in system if each.node == system[0].node]),
+        own_memory=_sixths([each for each in system if each.node == system[0].node]),
         batches=batches,
         loading=Quantiles.of(
             each.parts["data"]
@@ -198,11 +198,11 @@ def _nodes(phases: Sequence[Phases]) -> dict[str, float]:
     return {node: sum(each) / len(each) for node, each in sorted(values.items())}
 
 
-def _quarters(system: Sequence[System]) -> tuple[float, ...]:
+def _sixths(system: Sequence[System]) -> tuple[float, ...]:
     values = [each.own_memory for each in system if usable(each.own_memory) and each.own_memory > 0]
-    if len(values) < 8:
+    if len(values) < 12:
         return ()
-    edges = [len(values) * part // 4 for part in range(5)]
+    edges = [len(values) * part // 6 for part in range(7)]
     middles = [median(values[start:end]) for start, end in itertools.pairwise(edges)]
     return tuple(middle for middle in middles if middle is not None)
 

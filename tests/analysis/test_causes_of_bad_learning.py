@@ -38,7 +38,7 @@ def test_a_loss_that_rises_diverges_before_it_explodes():
 
 @pytest.mark.parametrize(
     ("update", "learning_rate", "wanted"),
-    [(0.5, 1.0, 0.1), (1e-8, 1e-7, 0.001), (0.001, 0.001, None)],
+    [(0.5, 1.0, 0.01), (1e-8, 1e-7, 0.001), (0.001, 0.001, None)],
     ids=["too high", "too low", "usual"],
 )
 def test_a_loss_that_stays_tells_which_way_the_learning_rate_is_wrong(update, learning_rate, wanted):
@@ -157,51 +157,7 @@ def test_updates_that_are_too_large_though_the_loss_falls():
         rules=found("WeightUpdateRatio"),
     )
     assert names(diagnosis) == ["step_size"]
-    assert diagnosis.changes == {"learning_rate": 0.01}
-
-
-def test_overfitting_changes_the_recipe_and_accounts_for_overtraining():
-    """A validation loss that rises while training's falls: softer targets, more varied images, patience."""
-    diagnosis = diagnosis_of(
-        start(label_smoothing=0.0, augmentation="none", weight_decay=0.0, patience=0, class_names=CLASSES),
-        steps(FALLING),
-        epochs(
-            curves(
-                [2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01],
-                [1.9, 1.2, 1.3, 1.5, 1.7, 1.9, 2.1, 2.3],
-                [0.3, 0.6, 0.8, 0.9, 0.95, 0.97, 0.99, 1.0],
-                [0.3, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6],
-            )
-        ),
-        rules=found("Overfit", "Overtraining"),
-    )
-    assert names(diagnosis) == ["overfitting"]
-    assert diagnosis.changes == {
-        "label_smoothing": 0.1,
-        "augmentation": "flip_crop",
-        "weight_decay": 0.0001,
-        "patience": 5,
-    }
-    assert "Top-1 of training is 40 points above that of validation." in diagnosis.causes[0].evidence
-
-
-def test_on_kept_features_views_are_what_varies():
-    """Images pass the backbone once, so that augmentation alone changes nothing."""
-    diagnosis = diagnosis_of(
-        start(on_features=True, views=1, augmentation="none"),
-        epochs(curves([2.0, 0.1, 0.05], [1.0, 1.5, 2.0])),
-    )
-    assert diagnosis.changes == {"views": 4}
-
-
-def test_a_gap_that_does_no_harm_is_no_cause():
-    """AWS's rule finds each training whose training loss is lower; validation gets better all the same."""
-    diagnosis = diagnosis_of(
-        epochs(curves([1.0, 0.5, 0.2], [1.1, 0.7, 0.5], [0.6, 0.8, 0.9], [0.6, 0.8, 0.88])),
-        rules=found("Overfit"),
-    )
-    assert diagnosis.causes == ()
-    assert "is still near its best" in diagnosis.harmless[0]
+    assert diagnosis.changes == {"learning_rate": 0.001}
 
 
 def test_overtraining_asks_for_patience():
@@ -224,22 +180,6 @@ def test_patience_that_ends_a_training_is_no_overtraining():
     assert "patience, which is 5, ends the training" in diagnosis.harmless[0]
 
 
-def test_validation_that_is_perfect_at_once_is_suspicious():
-    """Four classes, all right after one epoch: labels leak."""
-    diagnosis = diagnosis_of(
-        start(class_names=CLASSES), epochs(curves([1.0, 0.5], [0.1, 0.0], [0.9, 1.0], [1.0, 1.0]))
-    )
-    assert names(diagnosis) == ["leaked_labels"]
-
-
-@pytest.mark.parametrize(("mixup", "expected"), [(0.0, ["leaked_labels"]), (0.4, [])])
-def test_a_test_split_far_better_than_training_is_suspicious(mixup, expected):
-    """Unless training's images are blends."""
-    measures = curves([1.0, 0.9], [0.9, 0.8], [0.4, 0.5], [0.4, 0.5])
-    measures[-1]["test_top_1"] = 0.95
-    assert names(diagnosis_of(start(mixup=mixup), epochs(measures))) == expected
-
-
 def test_classes_with_few_images_get_more_weight():
     """Where rare classes are learned worse, they are to count the same."""
     diagnosis = diagnosis_of(
@@ -250,6 +190,9 @@ def test_classes_with_few_images_get_more_weight():
     assert names(diagnosis) == ["class_imbalance"]
     assert diagnosis.changes == {"class_weights": "balanced"}
     assert "50 times as many" in diagnosis.causes[0].evidence[1]
+    assert (
+        "Of the rare classes' training images 90 % were classified wrongly" in diagnosis.causes[0].evidence[2]
+    )
 
 
 def test_rare_classes_that_are_learned_well_are_no_cause():

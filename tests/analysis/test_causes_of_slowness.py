@@ -154,24 +154,87 @@ def test_an_idle_gpu_without_a_reason_is_named_with_the_longest_parts():
     assert "checkpoint took 20 s of the job's time." in diagnosis.causes[0].evidence
 
 
-def test_memory_that_grows_all_the_time():
-    """Growth over the whole job is a leak; growth at its beginning is not."""
-    leak = diagnosis_of(start(), machine(100, own_memory=lambda share: 1e9 * (1 + 3 * share)))
-    assert names(leak) == ["memory_growth"]
-    beginning = diagnosis_of(start(), machine(100, own_memory=lambda share: 1e9 * min(3, 1 + 20 * share)))
-    assert beginning.causes == ()
-    peak = diagnosis_of(
-        start(), machine(100, own_memory=lambda share: 1e9 * (4 if 0.5 <= share < 0.75 else 1 + share))
+@pytest.mark.parametrize("rules", [(), ("GPUMemoryIncrease",)])
+def test_memory_that_grows_all_the_time(rules):
+    """Growth over a long job is a leak; growth at its beginning, in a peak or of a short job is not."""
+    leak = diagnosis_of(
+        start(), machine(1000, own_memory=lambda share: 1e9 * (1 + 3 * share)), rules=found(*rules)
     )
-    assert peak.causes == ()
+    assert names(leak) == ["memory_growth"]
+    assert not any("tensor" in advice and "loss" in advice for advice in leak.causes[0].advice)
+    assert any("num_workers" in advice for advice in leak.causes[0].advice)
+    short = diagnosis_of(
+        start(), machine(30, own_memory=lambda share: 1e9 * (1.8 + share)), rules=found(*rules)
+    )
+    assert short.causes == ()
+    assert len(short.harmless) == len(rules)
+
+
+@pytest.mark.parametrize(
+    "own_memory",
+    [
+        lambda share: 1e9 * min(3, 1 + 20 * share),
+        lambda share: 1e9 * (4 if 0.5 <= share < 0.75 else 1 + share),
+        lambda share: 1e9 * (3 - 2 * 0.01**share),
+    ],
+    ids=["at the beginning", "a peak", "less and less"],
+)
+def test_memory_that_warms_up_is_no_leak(own_memory):
+    """Only steady growth after the first third is one."""
+    assert diagnosis_of(start(), machine(1000, own_memory=own_memory)).causes == ()
 
 
 def test_gpu_memory_that_fills_up():
-    """Our own rule has looked at what memory falls back to already."""
+    """Our own rule has looked at what memory falls back to already; a short job tells nothing."""
+    for count, expected in ((1000, ["gpu_memory_growth"]), (50, [])):
+        diagnosis = diagnosis_of(
+            start(**GPU),
+            machine(count, gpu=(90.0,), gpu_memory=(95.0,)),
+            rules=found("GPUMemoryIncrease"),
+        )
+        assert names(diagnosis) == expected
+
+
+@pytest.mark.parametrize(("count", "expected"), [(40, []), (400, ["decoding"])])
+def test_images_that_pass_once_may_be_waited_for(count, expected):
+    """Features are made once: some seconds of it are no cause, minutes of a job are one."""
     diagnosis = diagnosis_of(
-        start(**GPU), machine(50, gpu=(90.0,), gpu_memory=(95.0,)), rules=found("GPUMemoryIncrease")
+        start(num_workers=4, on_features=True, **GPU),
+        batches(count, data=0.2, forward=0.1, mode="extract"),
+        batches(20, data=0.0, forward=0.01),
     )
-    assert names(diagnosis) == ["gpu_memory_growth"]
+    assert names(diagnosis) == expected
+
+
+@pytest.mark.parametrize(("count", "data"), [(9000, 0.0008), (20, 0.2)], ids=["each short", "few"])
+def test_waits_that_are_short_are_no_cause(count, data):
+    """Less than a millisecond a batch, or a few seconds in all, are not worth a change."""
+    diagnosis = diagnosis_of(start(num_workers=0, **GPU), batches(count, data=data, forward=data))
+    assert diagnosis.causes == ()
+
+
+@pytest.mark.parametrize(
+    ("records", "rules"),
+    [
+        (batches(50, data=0.3, forward=0.03), ()),
+        (machine(400, cpu=(99.0,) * 4, gpu=(5.0,)), ("CPUBottleneck",)),
+        (machine(400, io_wait=60.0), ("IOBottleneck",)),
+        (machine(400, gpu=(0.0,), gpu_memory=(5.0,)), ("LowGPUUtilization",)),
+        ([span("initialization", 1500.0), span("train", 1600.0)], ()),
+        (machine(1000, own_memory=lambda share: 1e9 * (1 + 3 * share)), ()),
+    ],
+    ids=["decoding", "cpu", "disk", "oversized", "initialization", "memory"],
+)
+def test_a_job_on_this_machine_has_no_instance_to_choose(records, rules):
+    """It is advised in words only."""
+    told = {"compute.instance_type": "ml.m5.xlarge", "input_mode": "File"}
+    for local in (True, False):
+        diagnosis = diagnosis_of(
+            start(num_workers=4, on_features="LowGPUUtilization" in rules, **GPU),
+            records, rules=found(*rules), local=local, **told,
+        )  # fmt: skip
+        assert len(diagnosis.causes) == 1
+        assert ("instance_type" in str(diagnosis) or "FastFile" in str(diagnosis)) is not local
 
 
 def test_a_long_initialization_streams_its_images():

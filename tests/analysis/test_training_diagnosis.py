@@ -36,7 +36,7 @@ from sagemaker_dogbreed.specs.training import TrainingSpec
 def troubled():
     """A training that waits for its images, overfits, and has a rule of its own that found something."""
     return diagnosis_of(
-        start(num_workers=0, processors=4, device="cuda", label_smoothing=0.0, patience=0),
+        start(num_workers=0, processors=4, device="cuda", patience=0),
         batches(50, data=0.9, forward=0.1),
         epochs(curves([2.0, 1.0, 0.1], [1.0, 1.5, 2.0])),
         machine(10, gpu=(3.0,)),
@@ -74,7 +74,7 @@ def test_it_prints_as_a_spec_diff(troubled):
     text = str(troubled)
     assert text.startswith("1. Too few processes load images (high)\n")
     assert "change  num_workers: 0 → 4" in text
-    assert "change  label_smoothing: 0 → 0.1" in text
+    assert "change  patience: 0 → 5" in text
     assert "Looked at: 1 rule, 3 epochs, 10 measurements of the machine, 50 batches." in text
 
 
@@ -99,7 +99,7 @@ def test_as_a_dict_it_is_json(troubled):
 def test_its_changes_make_the_next_training(troubled):
     """Hyperparameters go into the spec as they are, the compute's fields with ``applied_to``."""
     spec = TrainingSpec(num_workers=0, patience=0)
-    assert troubled.changes == {"num_workers": 4, "label_smoothing": 0.1, "patience": 5}
+    assert troubled.changes == {"num_workers": 4, "patience": 5}
     assert troubled.applied_to(spec) == spec.with_hyperparameters(troubled.changes)
     smaller = diagnosis_of(
         start(on_features=True, device="cuda"),
@@ -126,16 +126,32 @@ def test_where_causes_disagree_the_worst_decides():
 
 def test_nothing_wrong_says_what_was_looked_at():
     """An empty diagnosis is no empty text; a rule that failed is told."""
-    diagnosis = diagnose(
-        Profile(samples=3),
-        [RuleStatus(name="Overfit", status="NoIssuesFound"), RuleStatus(name="AllZero", status="Error")],
-    )
+    rules = [RuleStatus(name="Overfit", status="NoIssuesFound"), RuleStatus(name="AllZero", status="Error")]
+    diagnosis = diagnosis_of(steps([1.0, 0.9, 0.8]), machine(3), rules=rules)
     assert diagnosis.causes == ()
     assert str(diagnosis) == (
         "Nothing wrong was found.\n"
-        "Looked at: 2 rules, 3 measurements of the machine, not at AllZero, which failed."
+        "Looked at: 2 rules, 3 steps, 3 measurements of the machine, not at AllZero, which failed."
     )
     assert "Nothing wrong was found." in diagnosis._repr_html_()
+
+
+def test_without_steps_there_is_nothing_to_judge():
+    """Rules that had nothing to look at have not found that all is well."""
+    diagnosis = diagnose(Profile(samples=1), [RuleStatus(name="Overfit", status="NoIssuesFound")])
+    assert not diagnosis.judged
+    for text in (str(diagnosis), diagnosis._repr_html_()):
+        assert "There was nothing to judge" in text
+        assert "Nothing wrong" not in text
+
+
+@pytest.mark.parametrize("status", ["Failed", "Stopped"])
+def test_a_job_that_did_not_complete_is_told_as_such(status):
+    """What was recorded before is judged all the same."""
+    diagnosis = diagnosis_of(steps([1.0, 0.9, 0.8]), status=status)
+    assert str(diagnosis).startswith(f"The job's status is {status}: ")
+    assert f"The job&#x27;s status is {status}" in diagnosis._repr_html_()
+    assert diagnosis_of(steps([1.0, 0.9, 0.8]), status="Completed").status is None
 
 
 ODD = st.floats() | st.sampled_from([0.0, -1.0, 1e-9, 0.3, 1.0, 99.0, 1e300, math.inf, math.nan])

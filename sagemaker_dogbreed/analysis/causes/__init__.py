@@ -13,6 +13,7 @@ from sagemaker_dogbreed.analysis.causes import (
     gradients,
     loading,
     machine,
+    splits,
     timing,
 )
 from sagemaker_dogbreed.analysis.causes.case import Case, Find
@@ -32,7 +33,8 @@ KNOWN: tuple[Find, ...] = (
     divergence.not_learning,
     divergence.step_size,
     gradients.all_zero,
-    generalization.leaked_labels,
+    splits.validation_guesses,
+    splits.leaked_labels,
     generalization.overfitting,
     generalization.overtraining,
     balance.class_imbalance,

@@ -46,8 +46,8 @@ def class_imbalance(case: Case) -> Cause | None:
         )
     if harmed:
         evidence.append(
-            f"Of the rare classes' images {percent(harm[0] or 0)} are classified wrongly, of the others' "
-            f"{percent(harm[1] or 0)}."
+            f"Of the rare classes' training images {percent(harm[0] or 0)} were classified wrongly in the "
+            f"last epoch, of the others' {percent(harm[1] or 0)}."
         )
     change = case.change(class_weights="balanced")
     return Cause(

@@ -115,18 +115,6 @@ class Case:
             if tensor.kind == "weight" and tensor.update is not None and not name.endswith("bias")
         )
 
-    def changed_rate(self, factor: float) -> dict[str, tuple[Any, Any]]:
-        """Return the learning rate's change by a factor, within what a spec accepts; empty if unknown.
-
-        It is not raised to less than its default.
-        """
-        old, limits = self.learning_rate, hparams.rules("learning_rate")
-        if old is None or old < 0:
-            return {}
-        wanted = old * factor if factor < 1 else max(old * factor, hparams.default("learning_rate"))
-        new = float(f"{min(max(wanted, limits['minimum']), limits['maximum']):.3g}")
-        return {"learning_rate": (old, new)} if new != old else {}
-
     def change(self, **wanted: Any) -> dict[str, tuple[Any, Any]]:
         """Return the changes of hyperparameters to what is wanted, where their value is known and another."""
         return {
@@ -134,6 +122,11 @@ class Case:
             for name, value in wanted.items()
             if self.setting(name) not in (None, value)
         }
+
+    @property
+    def local(self) -> bool:
+        """Whether the job runs on this machine, which has no instance types to choose from."""
+        return self.settings.get("local") is True
 
     def gpu_works(self) -> bool:
         """Whether a GPU is what computes, as far as anything tells."""

@@ -7,6 +7,7 @@ import math
 from sagemaker_dogbreed.analysis.causes.amounts import number, percent
 from sagemaker_dogbreed.analysis.causes.case import Case
 from sagemaker_dogbreed.analysis.causes.cause import Cause
+from sagemaker_dogbreed.analysis.causes.rates import lowered, raised
 
 _RISEN = 1.5  # times the loss at the start
 _JUMPED, _FAR = 5.0, 50.0  # times the first loss
@@ -28,6 +29,7 @@ LEARNING_EFFECTS = (
     "Overfit",
     "Overtraining",
     "overfitting",
+    "validation_guesses",
     "overtraining",
     "class_imbalance",
     "poor_initialization",
@@ -79,7 +81,7 @@ def diverging(case: Case) -> Cause | None:
         title="Training diverges: the learning rate is too high",
         explanation="Steps overshoot, and each makes the next one larger.",
         evidence=tuple(evidence),
-        change=case.changed_rate(0.1),
+        change=lowered(case),
         advice=() if case.learning_rate else ("Lower the learning rate to a tenth.",),
         severity=1.0,
         explains=LEARNING_EFFECTS,
@@ -102,7 +104,7 @@ def unstable(case: Case) -> Cause | None:
             *case.quotes("WeightUpdateRatio", "LossNotDecreasing"),
             *_step_size(case),
         ),
-        change=case.changed_rate(0.01 if highest > _FAR * first else 0.1),
+        change=lowered(case, 0.01 if highest > _FAR * first else 0.1),
         advice=("A warm-up (warmup: 0.1) makes the first steps small.",),
         severity=0.5 if case.learned and (case.last_loss or 0) < first else 0.95,
         explains=LEARNING_EFFECTS,
@@ -141,10 +143,10 @@ def not_learning(case: Case) -> Cause | None:
     updates = case.updates
     advice: tuple[str, ...] = ()
     if updates is not None and updates > _LARGE_UPDATE:
-        title, change = "Nothing is learned: the learning rate is too high", case.changed_rate(0.1)
+        title, change = "Nothing is learned: the learning rate is too high", lowered(case)
         explanation = "Steps are so large that each undoes what the last one learned."
     elif (updates is not None and updates < _SMALL_UPDATE) or (case.learning_rate or 1) <= 1e-6:
-        title, change = "Nothing is learned: the learning rate is too low", case.changed_rate(100)
+        title, change = "Nothing is learned: the learning rate is too low", raised(case)
         explanation = "Steps are so small that the weights stay what they were."
     else:
         title, change = "Nothing is learned, though steps have a usual size", {}
@@ -169,13 +171,13 @@ def step_size(case: Case) -> Cause | None:
     updates = case.updates
     if not case.found("WeightUpdateRatio"):
         return None
-    factor = 10.0 if updates is not None and updates < _SMALL_UPDATE else 0.1
+    small = updates is not None and updates < _SMALL_UPDATE
     return Cause(
         name="step_size",
-        title=f"Steps are too {'small' if factor > 1 else 'large'} for the weights they change",
+        title=f"Steps are too {'small' if small else 'large'} for the weights they change",
         explanation="A step usually changes a weight by some 0.1 % of it.",
         evidence=(*case.quotes("WeightUpdateRatio"), *_step_size(case)),
-        change=case.changed_rate(factor),
+        change=raised(case) if small else lowered(case),
         severity=0.35,
         explains=("WeightUpdateRatio",),
     )

@@ -7,6 +7,7 @@ import math
 from sagemaker_dogbreed.analysis.causes.amounts import number, percent
 from sagemaker_dogbreed.analysis.causes.case import Case
 from sagemaker_dogbreed.analysis.causes.cause import Cause
+from sagemaker_dogbreed.analysis.causes.rates import lowered
 from sagemaker_dogbreed.analysis.quantiles import usable
 from sagemaker_dogbreed.container.debugging.records import Tensors
 
@@ -80,7 +81,7 @@ def saturated(case: Case) -> Cause | None:
         explanation="A tanh or a sigmoid at its limit passes no gradient on. Its inputs are too large: the "
         "steps, or what comes in, should be smaller.",
         evidence=case.quotes("SaturatedActivation", "VanishingGradient"),
-        change=case.changed_rate(0.1),
+        change=lowered(case),
         advice=("Use ReLU, or normalize a layer's inputs (BatchNorm, LayerNorm).",),
         severity=0.5,
         explains=("SaturatedActivation", *_EFFECTS),
@@ -95,7 +96,7 @@ def dead_relus(case: Case) -> Cause | None:
     at_first = _dead(case.history.tensors[0]) if case.history.tensors else {}
     told = _names([f"{name} ({percent(share)})" for name, share in layers.items()])
     found = (f"Units that were never active in the last recorded step: {told}.",) if layers else ()
-    change, advice = case.changed_rate(0.1), "A warm-up (warmup: 0.1) makes the first steps small."
+    change, advice = lowered(case), "A warm-up (warmup: 0.1) makes the first steps small."
     explanation = "One too large a step is enough to kill it."
     if set(layers) & set(at_first):
         change, advice = {}, "Leave layers as torch initializes them; biases begin near zero."

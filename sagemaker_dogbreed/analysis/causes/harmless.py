@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 from sagemaker_dogbreed.analysis.causes.amounts import number, points, seconds
 from sagemaker_dogbreed.analysis.causes.case import Case
-from sagemaker_dogbreed.analysis.causes.generalization import validation
+from sagemaker_dogbreed.analysis.causes.generalization import describe, validation
 from sagemaker_dogbreed.analysis.causes.gradients import fitted
-from sagemaker_dogbreed.analysis.causes.machine import falls_back
+from sagemaker_dogbreed.analysis.causes.machine import falls_back, long_enough
 
 Excuse: TypeAlias = Callable[[Case], str | None]
 """Returns why a finding means no harm, in a sentence, or None where it may."""
@@ -33,19 +33,21 @@ def vanishing_gradient(case: Case) -> str | None:
 def overfit(case: Case) -> str | None:
     """Excuse a training loss that is lower while validation still gets better."""
     course = validation(case)
-    if course is None or course.worse:
-        return None
-    return f"the validation loss, {number(course.last)}, is still near its best, {number(course.best)}"
+    return None if course is None else describe(course)
 
 
 def overtraining(case: Case) -> str | None:
-    """Excuse epochs that patience allows."""
-    patience = case.setting("patience")
+    """Excuse epochs that patience allows, or in which validation became better."""
+    patience, course = case.setting("patience"), validation(case)
+    if course is not None and course.idle < 2:
+        return describe(course)
     return f"patience, which is {patience}, ends the training" if patience else None
 
 
 def gpu_memory(case: Case) -> str | None:
-    """Excuse memory that comes and goes with the GPU's work."""
+    """Excuse memory that comes and goes with the GPU's work, or that a short job fills for the first time."""
+    if not long_enough(case):
+        return f"the job ran for {seconds(case.profile.seconds or 0)} only, in which memory fills up anyway"
     memory = case.profile.gpu_memory
     if memory is None or not falls_back(case):
         return None

@@ -16,7 +16,9 @@ _KEYS = ("compute.instance_type", "instance_type")
 
 
 def instance_type(case: Case) -> str | None:
-    """Return the type of instance that the job ran on, where it is known."""
+    """Return the type of instance that the job ran on, where it is known; a job on this machine has none."""
+    if case.local:
+        return None
     values = (case.settings.get(key) for key in _KEYS)
     return next((value for value in values if isinstance(value, str)), None)
 
@@ -28,3 +30,8 @@ def larger(case: Case) -> dict[str, tuple[Any, Any]]:
     if matched is None:
         return {}
     return {"compute.instance_type": (old, f"{matched[1]}{'2x' if matched[2] == 'x' else '4x'}large")}
+
+
+def choose(case: Case, what: str) -> str:
+    """Return the advice to run on an instance, or on a machine, that is another one (``with more cores``)."""
+    return f"Train on a machine {what}." if case.local else f"Choose a compute.instance_type {what}."

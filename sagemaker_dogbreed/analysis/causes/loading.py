@@ -7,10 +7,12 @@ from typing import NamedTuple
 from sagemaker_dogbreed.analysis.causes.amounts import percent, points, seconds
 from sagemaker_dogbreed.analysis.causes.case import FEW_BATCHES, Case
 from sagemaker_dogbreed.analysis.causes.cause import Cause
-from sagemaker_dogbreed.analysis.causes.instances import larger
+from sagemaker_dogbreed.analysis.causes.instances import choose, larger
 
 _SLOW_SHARE = 0.2  # of a batch's time, as our rule Dataloader has it
 _LEAST_LOSS = 0.05  # of a job's time
+_LEAST_WAIT, _LEAST_SECONDS = 0.001, 5.0  # of a batch, and in all: what is less is not worth a change
+_LEAST_ONCE = 60.0  # seconds of waiting while each image's features are made, which is done once
 _FEW_PER_CORE, _MANY_PER_CORE = 0.7, 2.0  # workers a core, as AWS's rule Dataloader has it
 _MOST_WORKERS = 8  # more hardly load faster
 _BUSY, _ROOM = 90, 70  # %; processors that are busier have no time for more workers, and have some
@@ -51,13 +53,18 @@ def slow_loading(case: Case) -> Loading | None:
             return None
         found = Loading(profile.loading.median, steps.seconds.median, 0.0)
         found = found._replace(lost=found.share)
+        waits = found.wait * max(profile.loading.count or 0, steps.count)
+        least = _LEAST_SECONDS
     else:
         # Several workers bring their batches in bursts, so that a median of waits would hide them.
-        _, batches = profile.slowest
+        mode, batches = profile.slowest
         total, waits = batches.sums["total"], batches.sums["data"]
         whole = max((profile.seconds or 0.0) * max(1, len(profile.nodes)), total, 1e-9)
         lost = min(1.0, waits / whole)
         found = Loading(waits / batches.count, max(total - waits, 0.0) / batches.count, lost)
+        least = _LEAST_ONCE if mode == "extract" else _LEAST_SECONDS
+    if found.wait < _LEAST_WAIT or waits < least:
+        return None
     return found if found.share >= _SLOW_SHARE and found.lost >= _LEAST_LOSS else None
 
 
@@ -115,7 +122,7 @@ def decoding(case: Case) -> Cause | None:
     change |= larger(case)
     advice = ["Store the images smaller: hardly larger than the image_size that they are trained at."]
     if not larger(case):
-        advice.append("Choose a compute.instance_type with more cores.")
+        advice.append(choose(case, "with more cores"))
     return Cause(
         name="decoding",
         title="Images are decoded too slowly",
@@ -158,14 +165,13 @@ def io_bottleneck(case: Case) -> Cause | None:
         )
     times = slow_loading(case)
     change, advice = {}, []
-    if case.settings.get("input_mode") == "FastFile":
+    if case.settings.get("input_mode") == "FastFile" and not case.local:
         change["input_mode"] = ("FastFile", "File")
         explanation = "Images are streamed while they are needed. File mode copies them to the disk before."
     else:
         explanation = "Images come from the disk more slowly than they are needed."
-        advice.append(
-            "Choose a compute.instance_type with a disk of its own (g4dn, g5), or with more memory."
-        )
+        disk = "with a faster disk" if case.local else "with a disk of its own (g4dn, g5)"
+        advice.append(choose(case, f"{disk}, or with more memory"))
     return Cause(
         name="io_bottleneck",
         title="The job waits for input and output",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 from sagemaker_dogbreed.analysis.causes.amounts import percent, points, seconds, size
 from sagemaker_dogbreed.analysis.causes.case import Case
 from sagemaker_dogbreed.analysis.causes.cause import Cause
-from sagemaker_dogbreed.analysis.causes.instances import WITHOUT_GPU, instance_type, larger
+from sagemaker_dogbreed.analysis.causes.instances import WITHOUT_GPU, choose, instance_type, larger
 from sagemaker_dogbreed.analysis.quantiles import Quantiles
 from sagemaker_dogbreed.container import hparams
 
@@ -13,6 +15,9 @@ _IDLE = 10  # %, as AWS's rule LowGPUUtilization has it
 _ROOM = 70  # %, as AWS's rule BatchSize has it
 _FEW_SAMPLES = 100  # some 50 seconds
 _GROWTH, _GROWN_BYTES = 1.2, 200_000_000
+_STEADY = 0.15  # of the growth, in each of three equal times; memory that warms up grows less and less
+_LONG_SECONDS = 5 * 60  # before, libraries and workers fill memory for the first time
+_OWN_CODE = "Own transforms and rules must not keep images, tensors or records from one call to the next."
 
 
 def oversized_instance(case: Case) -> Cause | None:
@@ -32,7 +37,9 @@ def oversized_instance(case: Case) -> Cause | None:
             *case.quotes("LowGPUUtilization"),
         ),
         change={"compute.instance_type": (old, WITHOUT_GPU)} if old else {},
-        advice=() if old else (f"Choose a compute.instance_type without a GPU, such as {WITHOUT_GPU}.",),
+        advice=()
+        if old
+        else (choose(case, "without a GPU" if case.local else f"without a GPU, such as {WITHOUT_GPU}"),),
         severity=0.3,
         explains=("LowGPUUtilization", "BatchSize", "batch_size", "gpu_idle"),
     )
@@ -105,7 +112,7 @@ def cpu_bottleneck(case: Case) -> Cause | None:
         explanation="All cores are busy while the GPU has nothing to do.",
         evidence=(*case.quotes("CPUBottleneck"), *busy),
         change=change,
-        advice=() if change else ("Choose a compute.instance_type with more cores for its GPU.",),
+        advice=() if change else (choose(case, "with more cores for its GPU"),),
         severity=0.4,
         explains=("CPUBottleneck", "LowGPUUtilization", "BatchSize", "gpu_idle", "batch_size"),
     )
@@ -113,15 +120,18 @@ def cpu_bottleneck(case: Case) -> Cause | None:
 
 def memory_growth(case: Case) -> Cause | None:
     """Find that the job's processes take ever more memory."""
-    quarters = case.profile.own_memory
+    if not long_enough(case):
+        return None
     found = case.profile.gpus == 0 and case.found("GPUMemoryIncrease")  # it judges main memory then
     evidence = list(case.quotes("GPUMemoryIncrease")) if found else []
-    if len(quarters) == 4:
-        _, second, third, last = quarters
-        if last > third > second and last >= _GROWTH * second and last - second >= _GROWN_BYTES:
+    if len(case.profile.own_memory) == 6:
+        values = case.profile.own_memory[2:]  # after the first third
+        growth = values[-1] - values[0]
+        steady = all(after - before > _STEADY * growth for before, after in itertools.pairwise(values))
+        if steady and growth >= max(_GROWN_BYTES, (_GROWTH - 1) * values[0]):
             evidence.append(
-                f"The job's processes had {size(second)} in the second quarter of the time, {size(third)} in "
-                f"the third and {size(last)} in the last: {percent(last / second - 1)} more."
+                f"After a third of the time the job's processes had {size(values[0])}, and in the end "
+                f"{size(values[-1])}: {percent(values[-1] / values[0] - 1)} more, and it grew all the time."
             )
     if not evidence:
         return None
@@ -130,21 +140,24 @@ def memory_growth(case: Case) -> Cause | None:
     return Cause(
         name="memory_growth",
         title="Memory grows all the time",
-        explanation="Something keeps what it no longer needs, such as losses with their graphs, or batches "
-        "in a list. A longer job would end for want of memory.",
+        explanation="Something is kept that is no longer needed. A longer job would end for want of memory.",
         evidence=tuple(evidence),
+        change=larger(case) if full else {},
         advice=(
-            "Keep numbers, not tensors: loss.item(), or loss.detach(); and no list that grows by the step.",
+            "Lower num_workers: each process that loads images has memory of its own.",
+            "Lower batch_size, which makes all batches that wait smaller.",
+            choose(case, "with more memory"),
+            _OWN_CODE,
         ),
         severity=0.8 if full else 0.4,
-        explains=("GPUMemoryIncrease",) if found else (),
+        explains=("GPUMemoryIncrease", "gpu_memory_growth") if found else (),
     )
 
 
 def gpu_memory_growth(case: Case) -> Cause | None:
     """Find that a GPU's memory fills up and does not empty again."""
     memory = case.profile.gpu_memory
-    if not case.found("GPUMemoryIncrease") or falls_back(case):
+    if not case.found("GPUMemoryIncrease") or falls_back(case) or not long_enough(case):
         return None
     usage = () if memory is None else (f"At most {points(memory.high)} of the GPU's memory was in use.",)
     return Cause(
@@ -152,10 +165,15 @@ def gpu_memory_growth(case: Case) -> Cause | None:
         title="The GPU's memory fills up",
         explanation="Something on the GPU is kept by the step. A longer job would end for want of memory.",
         evidence=(*case.quotes("GPUMemoryIncrease"), *usage),
-        advice=("Keep numbers, not tensors: loss.item(), or loss.detach().",),
+        advice=("Lower batch_size.", choose(case, "with more GPU memory"), _OWN_CODE),
         severity=0.7 if memory is not None and memory.high > 85 else 0.35,
         explains=("GPUMemoryIncrease",),
     )
+
+
+def long_enough(case: Case) -> bool:
+    """Return whether a job ran so long that memory which still grows is no warming up."""
+    return case.profile.seconds is None or case.profile.seconds >= _LONG_SECONDS
 
 
 def falls_back(case: Case) -> bool:

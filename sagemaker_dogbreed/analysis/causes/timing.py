@@ -23,15 +23,17 @@ def initialization(case: Case) -> Cause | None:
     if spent is not None:
         of_all = f", {percent(share)} of the job" if share else ""
         evidence.append(f"The first batch came after {seconds(spent)}{of_all}.")
-    change = {"input_mode": ("File", "FastFile")} if case.settings.get("input_mode", "File") == "File" else {}
+    copied = case.settings.get("input_mode", "File") == "File" and not case.local
     return Cause(
         name="initialization",
         title="It takes long until training begins",
-        explanation="Before the first step the data are copied and the model is made. FastFile streams "
-        "images while they are needed.",
+        explanation="Before the first step the data are copied and the model is made."
+        + (" FastFile streams images while they are needed." if copied else ""),
         evidence=tuple(evidence),
-        change=change,
-        advice=("For many jobs in a row: compute.keep_alive_seconds keeps the instances.",),
+        change={"input_mode": ("File", "FastFile")} if copied else {},
+        advice=()
+        if case.local
+        else ("For many jobs in a row: compute.keep_alive_seconds keeps the instances.",),
         severity=min(1.0, max(share, 0.2)),
         explains=("MaxInitializationTime", "LowGPUUtilization", "gpu_idle"),
     )

@@ -57,7 +57,15 @@ SICK = {
     "vanishing_gradients": (lambda: stack(nn.Sigmoid, 25), {}),
     "overfitting": (
         lambda: stack(nn.ReLU, 2, 64),
-        {"data": blobs(64), "valid": (blobs(64)[0], blobs(64)[1].roll(1)), "epochs": 20},
+        {"data": blobs(64, spread=4.0), "valid": blobs(256, spread=4.0, seed=1), "epochs": 60},
+    ),
+    "validation_guesses": (
+        lambda: stack(nn.ReLU, 2, 64),
+        {
+            "data": blobs(64),
+            "valid": (blobs(64)[0], blobs(64)[1].roll(1)),
+            "epochs": 20,
+        },
     ),
     "one_class": (
         lambda: nn.Linear(FEATURES, CLASSES),

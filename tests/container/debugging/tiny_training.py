@@ -93,6 +93,7 @@ def epochs_of(
     """Train in batches of 32, record each step, and yield each epoch's record."""
     torch.manual_seed(0)
     features, labels = data or blobs()
+    validation = valid or blobs(64, seed=1)
     recorder = Recorder(module, sink, save_interval=save_interval)
     optimize = optimizer(module.parameters(), lr=learning_rate)
     step = -1
@@ -125,13 +126,17 @@ def epochs_of(
             recorder.updated()
         module.eval()
         with torch.inference_mode():
-            examples, classes = valid or blobs(64, seed=1)
-            valid_loss = nn.functional.cross_entropy(module(examples), classes).item()
+            examples, classes = validation
+            answers = module(examples)
+            measured = {
+                "valid_loss": nn.functional.cross_entropy(answers, classes).item(),
+                "valid_top_1": (answers.argmax(1) == classes).double().mean().item(),
+            }
         yield Epoch(
             time=time.time(),
             epoch=epoch,
             step=step,
-            measures={"train_loss": sum(losses) / len(losses), "valid_loss": valid_loss},
+            measures={"train_loss": sum(losses) / len(losses), **measured},
             labels=tuple(torch.bincount(labels, minlength=CLASSES).tolist()),
             errors=tuple(errors.tolist()),
         )
