@@ -146,7 +146,7 @@ def _panel(axes: Any, lines: Lines, *, from_place: int) -> None:
         elif several:
             look = {
                 "color": GREY,
-                "alpha": 0.35,
+                "alpha": 0.8 if from_place else 0.35,
                 "label": f"{len(lines) - 2} between" if number == 1 else None,
             }
         _line(axes, line, {**look, "zorder": 3 if outermost or not several else 2})

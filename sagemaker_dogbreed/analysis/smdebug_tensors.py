@@ -121,7 +121,8 @@ def _records(trial: Any, modes: Any) -> Iterator[Record]:
             learning_rate=math.nan,
             images=0,
         )
-        tensors = dict(_tensors(trial, [name for name in names if name not in losses], step, mode, before))
+        others = _in_order(trial, [name for name in names if name not in losses])
+        tensors = dict(_tensors(trial, others, step, mode, before))
         if tensors:
             yield Tensors(time=float(number), step=step, tensors=tensors)
     if evaluated:
@@ -140,6 +141,16 @@ def _loss(trial: Any, names: Sequence[str], step: int, mode: Any) -> float:
         return math.nan
     value = _array(trial.tensor(names[0]), step, mode)
     return float(value.mean()) if value is not None and value.size else math.nan
+
+
+def _in_order(trial: Any, names: Sequence[str]) -> list[str]:
+    """Return names, which smdebug has sorted, from the network's first layer to its last.
+
+    So they were recorded; gradients, which are there from the last layer on, the other way round.
+    """
+    places = {name: place for place, name in enumerate(getattr(trial, "_tensors", ()))}
+    signs = {name: -1 if name.startswith("gradient/") else 1 for name in names}
+    return sorted(names, key=lambda name: (signs[name], signs[name] * places.get(name, 0)))
 
 
 def _tensors(

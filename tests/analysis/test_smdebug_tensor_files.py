@@ -28,9 +28,9 @@ from torch import nn
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.first, self.relu, self.head = nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)
+        self.stem, self.relu, self.head = nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)
     def forward(self, images):
-        return self.head(self.relu(self.first(images)))
+        return self.head(self.relu(self.stem(images)))
 
 torch.set_num_threads(1)
 kinds = dict(reductions=["mean", "std", "min", "max"], abs_reductions=["mean"], norms=["l2"])
@@ -38,7 +38,7 @@ for name in ("whole", "reduced"):
     torch.manual_seed(0)
     net, loss = Net(), nn.CrossEntropyLoss()
     with torch.no_grad():
-        net.first.bias[0] = -1000.0  # a unit that is never active
+        net.stem.bias[0] = -1000.0  # a unit that is never active
     hook = smdebug.Hook(
         out_dir=f"{sys.argv[1]}/{name}",
         save_config=smdebug.SaveConfig(save_interval=1),
@@ -95,6 +95,14 @@ def test_a_training_is_read(whole):
     relu = whole.latest("output")["relu"]
     assert (relu.layer, relu.elements, relu.activity[0]) == ("ReLU", 48, 0)
     assert relu.activity[-1] > 0
+
+
+def test_layers_come_in_the_networks_order(whole):
+    """The stem is before the head, though smdebug sorts names, and gradients are there from the head on."""
+    names = list(whole.tensors[0].tensors)
+    for kind in ("weight", "gradient"):
+        layers = dict.fromkeys(name.split(".")[0] for name in names if name.startswith(f"{kind}/"))
+        assert list(layers) == [f"{kind}/Net_stem", f"{kind}/Net_head"]
 
 
 def test_reductions_tell_what_they_can(saved, whole):
