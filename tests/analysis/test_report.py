@@ -70,7 +70,7 @@ def cause(**changes):
 
 
 def diagnosis(*causes, harmless=(), looked_at=("2 rules",)):
-    return SimpleNamespace(causes=causes, harmless=harmless, looked_at=looked_at)
+    return SimpleNamespace(causes=causes, summary="", harmless=harmless, looked_at=looked_at)
 
 
 DESCRIBE = {

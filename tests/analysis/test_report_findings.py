@@ -46,6 +46,14 @@ def test_what_means_no_harm_is_told_quietly():
     assert re.search(r"issue AllZero.*no harm Overtraining", text(html, "rules"))
 
 
+def test_the_first_words_are_the_diagnosis_own():
+    """Where there was nothing to judge the page says so, as the diagnosis does where it is printed."""
+    nothing = diagnose(Profile())
+    words = text(render(attrs.evolve(CONTENT, diagnosis=nothing)), "diagnosis")
+    assert words.removeprefix("Diagnosis ").startswith(nothing.summary)
+    assert str(nothing).startswith(nothing.summary)
+
+
 def test_the_tile_counts_what_matters():
     """Rules that mean no harm are counted apart, and not at all where there are none."""
     assert "Rules with issues 1 of 3 1 more, which means no harm" in text(render(CONTENT))

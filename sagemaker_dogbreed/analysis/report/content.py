@@ -47,6 +47,10 @@ class DiagnosisLike(Protocol):
         """What is wrong; empty where nothing was found."""
 
     @property
+    def summary(self) -> str:
+        """What is to be said before the causes, or instead of them; empty where they say it all."""
+
+    @property
     def looked_at(self) -> Sequence[str]:
         """What was looked at, in a few words each."""
 
