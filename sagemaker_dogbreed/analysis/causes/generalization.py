@@ -38,7 +38,7 @@ class Validation(NamedTuple):
     @property
     def worse(self) -> bool:
         """Whether it has become worse since its best, clearly and for more than one epoch."""
-        return self.idle >= 2 and self.settled > max(_WORSE * self.best, self.best + _WORSE_BY)
+        return self.settled > max(_WORSE * self.best, self.best + _WORSE_BY)
 
 
 def validation(case: Case) -> Validation | None:
