@@ -21,6 +21,7 @@ from sagemaker_dogbreed import (
     EndpointSpec,
     IntegerRange,
     ProfilerSpec,
+    RuleSpec,
     SplitSpec,
     TrainingSpec,
     TuningSpec,
@@ -57,7 +58,21 @@ trainings = st.builds(
         texts.filter(lambda text: "\0" not in text),
         max_size=40,
     ),
-    debugger=st.none() | st.builds(DebuggerSpec, rules=st.just(("Overfit", "Overtraining"))),
+    debugger=st.none()
+    | st.builds(
+        DebuggerSpec,
+        rules=st.sampled_from(
+            [
+                ("Overfit", "Overtraining"),
+                (
+                    "Overfit",
+                    RuleSpec(name="Overtraining", parameters={"patience_train": 3}, on_trigger="stop"),
+                ),
+            ]
+        ),
+        hook=st.just("smdebug"),
+        collections=st.sampled_from([{}, {"gradients": {"save_interval": "10"}, "losses": {}}]),
+    ),
     profiler=st.none() | st.builds(ProfilerSpec, interval_milliseconds=st.sampled_from([100, 60_000])),
 )
 tunings = st.builds(
@@ -264,3 +279,25 @@ def test_the_reference_job_is_stated_exactly():
 def test_config_errors_are_the_librarys_own():
     """One except clause catches every error of the library."""
     assert issubclass(ConfigError, DogbreedError)
+
+
+def test_rules_are_names_or_mappings():
+    """A rule is a name, or a mapping with its parameters; what is wrong is told with its place."""
+    text = """\
+dataset: {source: photos}
+training:
+  debugger:
+    rules:
+    - Overfit
+    - {name: LossNotDecreasing, parameters: {num_steps: 20}, on_trigger: stop}
+"""
+    debugger = loads(text).training.debugger
+    assert [rule.name for rule in debugger.rules] == ["Overfit", "LossNotDecreasing"]
+    assert (debugger.rules[1].parameters["num_steps"], debugger.rules[1].on_trigger) == (20, "stop")
+    with pytest.raises(ConfigError) as caught:
+        loads(text.replace("on_trigger: stop", "on_trigger: halt, nam: x").replace("Overfit", "3"))
+    found = {problem.path for problem in caught.value.problems}
+    assert "training.debugger.rules.1.on_trigger" in found
+    assert "training.debugger.rules.1.nam" in found
+    with pytest.raises(ConfigError, match="did you mean Overfit"):
+        loads(text.replace("Overfit", "Overfitt"))

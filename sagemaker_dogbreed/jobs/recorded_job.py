@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import datetime as dt
 import json
 import tempfile
@@ -30,15 +31,15 @@ _LARGEST_FILE = 20_000_000  # bytes of a file that is read whole; of 1,000 class
 _LARGEST = 2_000_000_000  # bytes of all records
 
 
-class RecordedJob:
+class RecordedJob(abc.ABC):
     """The part of a training job's handle that reads what the job recorded, while it runs or afterwards."""
 
     name: str
     _store: Store | None
 
+    @abc.abstractmethod
     def describe(self) -> dict[str, Any]:
         """Return DescribeTrainingJob's answer."""
-        raise NotImplementedError
 
     def history(self) -> History:
         """Return what was recorded so far: steps, tensors, epochs, the machine, where the time went.

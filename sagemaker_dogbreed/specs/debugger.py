@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -51,23 +51,20 @@ class RuleSpec:
     on_trigger: str = choice("what happens when it finds something", ("none", "stop"), "none")
 
 
-def _rule_specs(value: Any) -> Any:
+def _rule_specs(value: Sequence[str | RuleSpec]) -> tuple[RuleSpec, ...]:
     if not isinstance(value, list | tuple):
-        return value
+        return cast("tuple[RuleSpec, ...]", value)  # of which the validator says what is wrong
     return tuple(RuleSpec(name=each) if isinstance(each, str) else each for each in value)
 
 
-def _rules(help_text: str) -> Any:
-    def validate(_spec: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if not isinstance(value, tuple) or not all(isinstance(each, RuleSpec) for each in value):
-            raise SpecError(f"{attribute.name} must be a list of rules (names, or RuleSpec), got {value!r}")
-        if len(value) > _MOST_RULES:
-            raise SpecError(f"{attribute.name} must be {_MOST_RULES} at most, got {len(value)}")
-        names = [each.name for each in value]
-        if len(set(names)) != len(names):
-            raise SpecError(f"{attribute.name} must differ from each other, got {', '.join(names)}")
-
-    return attrs.field(default=(), converter=_rule_specs, validator=validate, metadata={"help": help_text})
+def _check_rules(_spec: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, tuple) or not all(isinstance(each, RuleSpec) for each in value):
+        raise SpecError(f"{attribute.name} must be a list of rules (names, or RuleSpec), got {value!r}")
+    if len(value) > _MOST_RULES:
+        raise SpecError(f"{attribute.name} must be {_MOST_RULES} at most, got {len(value)}")
+    names = [each.name for each in value]
+    if len(set(names)) != len(names):
+        raise SpecError(f"{attribute.name} must differ from each other, got {', '.join(names)}")
 
 
 def _frozen_twice(value: Any) -> Any:
@@ -105,7 +102,12 @@ class DebuggerSpec:
     ['Overfit']
     """
 
-    rules: Sequence[RuleSpec] = _rules("training rules; without any, native judges by all that are built in")
+    rules: Sequence[RuleSpec] = attrs.field(
+        default=(),
+        converter=_rule_specs,
+        validator=_check_rules,
+        metadata={"help": "training rules; without any, native judges by all that are built in"},
+    )
     rule_file: str | None = attrs.field(
         default=None,
         converter=path_text,
@@ -169,7 +171,12 @@ class ProfilerSpec:
     500
     """
 
-    rules: Sequence[RuleSpec] = _rules("profiler rules; without any, native judges by all that are built in")
+    rules: Sequence[RuleSpec] = attrs.field(
+        default=(),
+        converter=_rule_specs,
+        validator=_check_rules,
+        metadata={"help": "profiler rules; without any, native judges by all that are built in"},
+    )
     interval_milliseconds: int = number(
         "time between measurements, ms: 100, 200, 500, 1000, 5000 or 60000",
         default=500,

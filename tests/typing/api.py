@@ -72,7 +72,7 @@ assert_type(workflow.plan(on_aws), sdb.Plan)
 
 watched = sdb.TrainingSpec(
     debugger=sdb.DebuggerSpec(
-        rules=["Overfit", sdb.RuleSpec(name="VanishingGradient", on_trigger="stop")],  # type: ignore[list-item]  # names are read
+        rules=["Overfit", sdb.RuleSpec(name="VanishingGradient", on_trigger="stop")],
         rule_file="my_rules.py",
     ),
     profiler=None,
