@@ -54,14 +54,15 @@ class Learning:
         wanted: Hyperparameters,
         examples: Examples,
         device: torch.device,
-        watcher: Watcher,
+        watcher: Watcher | None = None,
     ) -> None:
         """Prepare to train the classifier, which is on the device, on examples."""
         self.recipe = Recipe.of(wanted, examples.class_counts, device)
         self.optimizer = _optimizer(classifier, wanted)
         joins_later = wanted.weights != "none" and not classifier.frozen
         self.head_epochs = min(wanted.head_epochs, wanted.epochs) if joins_later else 0
-        self._classifier, self._wanted, self._watcher = classifier, wanted, watcher
+        self._classifier, self._wanted = classifier, wanted
+        self._watcher = watcher or Watcher.idle()
         self._average = Average(classifier.trained_tensors(), wanted.ema_decay) if wanted.ema_decay else None
         self._steps_an_epoch = -(-len(examples.sampler) // wanted.batch_size)
         self.epoch, self.next_step = 1, 0

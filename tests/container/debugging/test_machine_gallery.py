@@ -7,8 +7,10 @@ training does takes the place of psutil and pynvml, and is measured at each thin
 from __future__ import annotations
 
 import dataclasses
+import mmap
 import sys
 
+import psutil
 import pytest
 import torch
 from scripted_machine import ScriptedMachine
@@ -214,12 +216,14 @@ def test_gpu_memory_that_is_needed_once(gpu):
 
 @pytest.mark.parametrize(("leaks", "fires"), [(True, True), (False, False)])
 def test_memory_of_the_process(monkeypatch, leaks, fires):
-    """GPUMemoryIncrease: a training without a GPU that keeps two megabytes of each step (measured)."""
+    """GPUMemoryIncrease: a training without a GPU that keeps memory of each step (measured)."""
     monkeypatch.setitem(sys.modules, "pynvml", None)
     kept = []
+    size = psutil.Process().memory_info().rss // 200  # of a test process that may have grown large
 
     def computes(_):
-        held = torch.ones(500_000)
+        held = mmap.mmap(-1, size)  # never what the process has had and given up
+        held.write(b"1" * size)
         if leaks:
             kept.append(held)
 
